@@ -1,0 +1,1 @@
+"""Where things run: the ports (`protocols`), their settings, and one package per platform."""

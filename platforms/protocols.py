@@ -1,0 +1,346 @@
+"""The ports between Ridgeline and the place it runs on. Read this file first.
+
+Tasks know nothing but these protocols; `platforms.local` and `platforms.azure` implement them, and
+`platforms.selection` chooses one. What crosses a port is a frozen dataclass or a plain value, so a task behaves
+the same on every platform and can be tested against one in a temporary folder.
+
+Three laws hold for every implementation:
+
+* Writes are atomic: a reader sees the old value or the new one, never a part of it.
+* Writes are idempotent: the same call twice leaves the same state as once.
+* Where two writers can race, the call names the state it expects, and exactly one of them wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Environment = Literal["qa", "prod"]
+Parameter = bool | int | float | str
+
+
+class PlatformError(Exception):
+    """A platform could not do what was asked; the message names the thing, the place and the next step."""
+
+
+class NotFoundError(PlatformError):
+    """The named blob, table, model version, image, endpoint or secret does not exist."""
+
+
+class ConflictError(PlatformError):
+    """Somebody else changed the state that the call expected; read it again and decide anew."""
+
+
+class JobFailedError(PlatformError):
+    """A job on the compute failed, was killed or timed out; the message ends with its last lines."""
+
+
+class NotReadyError(PlatformError):
+    """An endpoint did not become ready with the new image; what served before still serves."""
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One stored object. `path` is relative to the storage root; `etag` changes whenever the content does."""
+
+    path: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """A version of a recipe's table. Equal fingerprints mean equal rows, in whatever order or files they are."""
+
+    recipe: str
+    version: int
+    rows: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training run on the compute, pinned to a dataset version. `name` is its identity: run twice, done once."""
+
+    name: str
+    recipe: str
+    dataset_version: int
+    parameters: Mapping[str, Parameter]
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered model. `version` counts from 1 in each recipe; `tags` carry its lineage."""
+
+    recipe: str
+    version: int
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A scoring image. `digest` is the sha256 of its build context; `name` is `<recipe>:<version>-<digest12>`."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class EndpointSpec:
+    """What an endpoint shall serve. The number of replicas is the platform's own setting."""
+
+    recipe: str
+    environment: Environment
+    image: Image
+    model_version: int
+
+
+@dataclass(frozen=True)
+class EndpointStatus:
+    """What an endpoint serves. `key_secret` is the name under which `Secrets` holds its API keys."""
+
+    recipe: str
+    environment: Environment
+    url: str
+    model_version: int
+    image: str
+    ready: bool
+    key_secret: str
+
+
+@dataclass(frozen=True)
+class ScoredRequest:
+    """One answered request, as the scoring service logged it before it answered. `latency` is in seconds."""
+
+    request_id: str
+    time: datetime
+    environment: Environment
+    model: str
+    version: int
+    image: str
+    inputs: Sequence[Mapping[str, float]]
+    outputs: Sequence[float]
+    latency: float
+    key_id: str
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One decision. `environment` is None for the gate's own; `previous` is the hash of the entry before it."""
+
+    sequence: int
+    time: datetime
+    recipe: str
+    action: str
+    model_version: int | None
+    environment: Environment | None
+    image: str | None
+    reason: str
+    flow_run: str
+    details: Mapping[str, object]
+    previous: str
+    hash: str
+
+
+class Storage(Protocol):
+    """Blobs by path: `landing/`, `quarantine/`, `labels/`, `logs/`, `scoring-logs/`."""
+
+    def list(self, prefix: str) -> list[Blob]:
+        """Every blob below `prefix`, ordered by path."""
+        ...
+
+    def stat(self, path: str) -> Blob:
+        """One blob; raises `NotFoundError`."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """A seekable reader of one blob; raises `NotFoundError`."""
+        ...
+
+    def write(self, path: str, content: bytes) -> Blob:
+        """Store `content`, replacing what was there."""
+        ...
+
+    def upload(self, source: Path, path: str) -> Blob:
+        """Store a file of any size, replacing what was there."""
+        ...
+
+    def move(self, source: str, target: str) -> Blob:
+        """Give a blob another path; a move that was already made is no error."""
+        ...
+
+    def url(self, path: str) -> str:
+        """Where a person or another system finds the blob."""
+        ...
+
+
+class DatasetStore(Protocol):
+    """One append-only, versioned table per recipe."""
+
+    def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
+        """Commit a batch in one transaction; a known `batch_id` appends nothing and returns the current version."""
+        ...
+
+    def contains(self, recipe: str, batch_id: str) -> bool:
+        """Whether the batch was accepted before."""
+        ...
+
+    def version(self, recipe: str, version: int | None = None) -> DatasetVersion:
+        """The named or newest version; raises `NotFoundError`."""
+        ...
+
+    def read(self, recipe: str, version: int | None = None) -> pa.RecordBatchReader:
+        """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
+        ...
+
+
+class Compute(Protocol):
+    """Where training jobs run."""
+
+    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
+        """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
+
+        Returns the local folder with the job's outputs (`training.outputs` names the files). An exception raised
+        in the caller, cancellation included, ends the job. Raises `JobFailedError`.
+        """
+        ...
+
+
+class Registry(Protocol):
+    """Registered models and the champion pointer."""
+
+    def record(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> str:
+        """Put a training run into the run history, whatever becomes of it; returns the run's URL or id."""
+        ...
+
+    def register(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> ModelVersion:
+        """Make the job's model the next version; a job that was registered before returns its version."""
+        ...
+
+    def get(self, recipe: str, version: int) -> ModelVersion:
+        """One model version; raises `NotFoundError`."""
+        ...
+
+    def versions(self, recipe: str) -> list[ModelVersion]:
+        """Every version, oldest first."""
+        ...
+
+    def outputs(self, recipe: str, version: int) -> Path:
+        """A local folder with the training job's outputs of that version."""
+        ...
+
+    def champion(self, recipe: str) -> ModelVersion | None:
+        """The model version in production, or None before the first release."""
+        ...
+
+    def promote(self, recipe: str, version: int, expected: int | None) -> None:
+        """Point the champion at `version` if it still is `expected`; else raises `ConflictError`."""
+        ...
+
+
+class ImageBuilder(Protocol):
+    """Builds scoring images, once per digest."""
+
+    def build(self, context: Path, recipe: str, model_version: int) -> Image:
+        """Build the context folder; a digest that was built before is only tagged."""
+        ...
+
+
+class Endpoints(Protocol):
+    """Where images serve: desired state in, observed state out."""
+
+    def apply(self, spec: EndpointSpec) -> EndpointStatus:
+        """Make the endpoint serve `spec` and return when all replicas do; raises `NotReadyError` with their logs."""
+        ...
+
+    def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
+        """What the endpoint serves now; None if it was never applied."""
+        ...
+
+
+class TrafficLog(Protocol):
+    """The scoring service's request log, shipped or not yet."""
+
+    def read(self, recipe: str, since: datetime, until: datetime) -> Iterator[ScoredRequest]:
+        """Every acknowledged request in `[since, until)`, each once."""
+        ...
+
+
+class Secrets(Protocol):
+    """Secret values by name; names may appear in logs, values never."""
+
+    def get(self, name: str) -> str:
+        """The value; raises `NotFoundError`."""
+        ...
+
+    def create(self, name: str, value: str) -> str:
+        """Store `value` unless the secret exists; returns the value that is stored now."""
+        ...
+
+
+class Lock(Protocol):
+    """Who holds what. Owners are flow-run ids, so a lock outlives a suspended run's process."""
+
+    def owner(self, name: str) -> str | None:
+        """The holder, or None."""
+        ...
+
+    def swap(self, name: str, expected: str | None, owner: str | None) -> bool:
+        """Compare-and-set: hand the lock from `expected` to `owner`; False if somebody else holds it."""
+        ...
+
+
+class Journal(Protocol):
+    """Append-only record per recipe; each entry carries the hash of the one before, so a change shows."""
+
+    def append(
+        self,
+        recipe: str,
+        action: str,
+        *,
+        reason: str,
+        flow_run: str,
+        model_version: int | None = None,
+        environment: Environment | None = None,
+        image: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> JournalEntry:
+        """Seal and store a decision; one that this flow run recorded already is returned as it stands."""
+        ...
+
+    def entries(self, recipe: str) -> list[JournalEntry]:
+        """Every entry, oldest first; raises `PlatformError` naming the first one whose hash does not fit."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Where results of flows go for dashboards and alerts."""
+
+    def emit(self, name: str, fields: Mapping[str, Parameter]) -> None:
+        """Record one measurement or outcome; never raises, a lost one loses no fact."""
+        ...
+
+
+@dataclass(frozen=True)
+class Platform:
+    """All ports of one platform."""
+
+    name: str
+    storage: Storage
+    datasets: DatasetStore
+    compute: Compute
+    registry: Registry
+    images: ImageBuilder
+    endpoints: Endpoints
+    traffic: TrafficLog
+    secrets: Secrets
+    lock: Lock
+    journal: Journal
+    telemetry: Telemetry

@@ -1,0 +1,81 @@
+"""Every setting of Ridgeline, read from the environment (`RIDGELINE_…`) and then from `.env` in the clone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What can be set. A field `x_y` is the environment variable `RIDGELINE_X_Y`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RIDGELINE_",
+        env_file=ROOT / ".env",
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    platform: Literal["local"] = "local"
+    """Where everything runs."""
+
+    state: Path = Path(".ridgeline/state")
+    """Folder of everything that the local platform keeps, relative to the clone."""
+
+    host: str = "127.0.0.1"
+    """Address that local services listen on."""
+
+    prefect_port: int = 4200
+    """Port of the Prefect server and its UI."""
+
+    qa_port: int = 9100
+    """Port of the first recipe's qa endpoint; each further recipe takes the next free one."""
+
+    prod_port: int = 9200
+    """Port of the first recipe's prod endpoint; each further recipe takes the next free one."""
+
+    mlflow_port: int = 5500
+    """Port on which `ridgeline mlflow` shows the run history."""
+
+    database_url: str | None = None
+    """An external PostgreSQL for Prefect (`postgresql+asyncpg://…`) instead of the embedded one."""
+
+    work_pool: str = "ridgeline"
+    """Prefect work pool that the deployments run in."""
+
+    worker_limit: int = Field(default=2, ge=1)
+    """Flow runs at the same time in the work pool."""
+
+    prod_replicas: int = Field(default=2, ge=1)
+    """Processes behind the prod endpoint's address."""
+
+    ready_timeout: float = Field(default=30.0, gt=0)
+    """Seconds until a new replica must be ready, else its release fails."""
+
+    drain_timeout: float = Field(default=5.0, gt=0)
+    """Seconds that a replaced replica may take to answer what is in flight."""
+
+    job_timeout: float = Field(default=3600.0, gt=0)
+    """Seconds until a training job is ended."""
+
+    job_memory_mb: int = Field(default=4096, ge=256)
+    """Memory limit of a training job in MiB."""
+
+    image_engine: Literal["process", "docker", "buildah"] = "process"
+    """`process` runs the image's context in its own environment; the others also build the OCI image."""
+
+    @property
+    def state_dir(self) -> Path:
+        """The state folder as an absolute path."""
+        return (ROOT / self.state).resolve()
+
+    @property
+    def prefect_url(self) -> str:
+        """Base URL of the Prefect UI; the API is below `/api`."""
+        return f"http://{self.host}:{self.prefect_port}"
