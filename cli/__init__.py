@@ -1,0 +1,1 @@
+"""The `ridgeline` command: only what Prefect's own CLI lacks."""

@@ -1,2 +1,6 @@
+"""Entry point of `ridgeline`."""
+
+
 def main() -> None:
-    print("hi")
+    """Run the command line."""
+    raise SystemExit("ridgeline: not built yet")

@@ -1,0 +1,1 @@
+"""The web service in the scoring image; it imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""One module per concern: small tasks that call only the platform's ports."""

@@ -1,0 +1,1 @@
+"""The job that runs on the compute: `python -m training …`."""

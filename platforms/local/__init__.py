@@ -1,0 +1,1 @@
+"""The embedded platform: one machine, no account, no Docker."""
