@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,6 +91,19 @@ class Image:
     name: str
     digest: str
 
+    @property
+    def reference(self) -> str:
+        """Name and full digest in one string, as the journal keeps it; `parse` gives the image back."""
+        return f"{self.name}@sha256:{self.digest}"
+
+    @classmethod
+    def parse(cls, reference: str) -> Self:
+        """The image of a reference; raises `ValueError` if it is none."""
+        name, marker, digest = reference.partition("@sha256:")
+        if not (name and marker and digest):
+            raise ValueError(f"{reference!r} is no image reference: expected <name>@sha256:<digest>")
+        return cls(name, digest)
+
 
 @dataclass(frozen=True)
 class EndpointSpec:
@@ -110,7 +123,7 @@ class EndpointStatus:
     environment: Environment
     url: str
     model_version: int
-    image: str
+    image: Image
     ready: bool
     key_secret: str
 
@@ -133,7 +146,7 @@ class ScoredRequest:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One decision. `environment` is None for the gate's own; `previous` is the hash of the entry before it."""
+    """One decision; `environment` is None for the gate's own, `image` an `Image.reference`. `previous` is the hash of the entry before it."""
 
     sequence: int
     time: datetime
@@ -261,7 +274,11 @@ class Endpoints(Protocol):
         ...
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
-        """What the endpoint serves now; None if it was never applied."""
+        """What the endpoint serves now; None if it serves nothing."""
+        ...
+
+    def withdraw(self, recipe: str, environment: Environment) -> None:
+        """Stop serving; an endpoint that serves nothing stays so."""
         ...
 
 

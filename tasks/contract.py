@@ -1,0 +1,119 @@
+"""The API tests of a release: what every endpoint must answer before it may stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+import numpy as np
+from prefect import get_run_logger
+
+from platforms.protocols import EndpointStatus, ModelVersion
+from platforms.selection import current
+from training import outputs
+
+TOLERANCE: Final = 1e-9
+"""Largest relative difference between a served prediction and the training job's."""
+BLOCK: Final = 500
+"""Rows in one parity request."""
+
+
+class ContractError(Exception):
+    """An endpoint answers something else than the release expects; the message lists every difference."""
+
+
+def check_endpoint(model: ModelVersion, status: EndpointStatus) -> None:
+    """Test health, metadata, schema, error answers and prediction parity; raises `ContractError` with all differences."""
+    with httpx.Client(base_url=status.url, headers=_authorization(status), timeout=30.0) as client:
+        differences = list(_differences(client, model, status))
+    if differences:
+        raise ContractError(
+            f"{status.environment} endpoint {status.url} of {model.recipe} {model.version} failed its tests: "
+            + "; ".join(differences)
+        )
+    get_run_logger().info("%s endpoint %s passed its API tests", status.environment, status.url)
+
+
+def _authorization(status: EndpointStatus) -> dict[str, str]:
+    key = current().secrets.get(status.key_secret).split()[1]
+    return {"authorization": f"Bearer {key}"}
+
+
+def _differences(client: httpx.Client, model: ModelVersion, status: EndpointStatus) -> Iterator[str]:
+    yield from _health(client)
+    yield from _metadata(client, model, status)
+    yield from _schema(client, model)
+    yield from _errors(client)
+    yield from _parity(client, model)
+
+
+def _health(client: httpx.Client) -> Iterator[str]:
+    for path in ("/health/live", "/health/ready"):
+        answer = client.get(path)
+        if answer.status_code != httpx.codes.OK:
+            yield f"GET {path} answered {answer.status_code}"
+
+
+def _metadata(client: httpx.Client, model: ModelVersion, status: EndpointStatus) -> Iterator[str]:
+    served = client.get("/metadata").json()
+    expected = {"name": model.recipe, "model_version": str(model.version), "image_digest": status.image.digest}
+    for field, value in expected.items():
+        if str(served.get(field)) != value:
+            yield f"/metadata says {field} is {served.get(field)!r}, expected {value!r}"
+
+
+def _schema(client: httpx.Client, model: ModelVersion) -> Iterator[str]:
+    served = [feature["name"] for feature in client.get("/metadata").json().get("features", [])]
+    expected = _result(model)["features"]
+    if served != expected:
+        yield f"features are {served}, expected {expected}"
+    if "/score" not in client.get("/openapi.json").json().get("paths", {}):
+        yield "/openapi.json does not describe /score"
+
+
+def _errors(client: httpx.Client) -> Iterator[str]:
+    cases = {"empty data": {"data": []}, "a row of wrong width": {"data": [[]]}, "no data": {}}
+    for name, body in cases.items():
+        answer = client.post("/score", json=body)
+        if not answer.is_client_error:
+            yield f"{name} answered {answer.status_code}, expected 4xx"
+    unknown = client.post("/score", json={"data": []}, headers={"authorization": "Bearer wrong"})
+    if unknown.status_code != httpx.codes.UNAUTHORIZED:
+        yield f"a wrong key answered {unknown.status_code}, expected 401"
+
+
+def _parity(client: httpx.Client, model: ModelVersion) -> Iterator[str]:
+    """Every holdout row again, over HTTP, against what the training job predicted for it."""
+    import pandas as pd
+
+    folder = current().registry.outputs(model.recipe, model.version)
+    holdout = pd.read_parquet(folder / outputs.PREDICTIONS)
+    rows = holdout[_result(model)["features"]].to_numpy().tolist()
+    expected = holdout[outputs.PREDICTION].to_numpy(np.float64)
+    for start in range(0, len(rows), BLOCK):
+        answer = client.post("/score", json={"data": rows[start : start + BLOCK]})
+        if answer.status_code != httpx.codes.OK:
+            yield f"holdout rows from {start} answered {answer.status_code}: {answer.text[:500]}"
+            return
+        yield from _unequal(np.asarray(answer.json()["result"]), expected[start : start + BLOCK], start)
+
+
+def _unequal(served: np.ndarray, expected: np.ndarray, start: int) -> Iterator[str]:
+    if served.shape != expected.shape:
+        yield f"{len(served)} predictions for {len(expected)} rows"
+        return
+    wrong = np.flatnonzero(~np.isclose(served, expected, rtol=TOLERANCE, atol=0.0))
+    if wrong.size:
+        first = int(wrong[0])
+        yield (
+            f"{wrong.size} predictions differ from the training job's, first row {start + first}: "
+            f"served {served[first]!r}, trained {expected[first]!r}"
+        )
+
+
+def _result(model: ModelVersion) -> dict[str, list[str]]:
+    folder = current().registry.outputs(model.recipe, model.version)
+    result: dict[str, list[str]] = json.loads((folder / outputs.RESULT).read_text())
+    return result

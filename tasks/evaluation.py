@@ -1,0 +1,170 @@
+"""The gate: candidate and champion on the same holdout rows, and a verdict with its numbers.
+
+Both models predict the rows that neither has trained on. The gate resamples the paired differences
+`champion loss - candidate loss` (the paired percentile bootstrap of Efron and Tibshirani, 1993, chapter 13) and
+promotes if the lower one-sided bound of their mean exceeds the recipe's `min_improvement`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+
+from platforms.protocols import ModelVersion
+from platforms.selection import current
+from training import outputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recipes.recipe import Gate, Recipe
+
+Losses = NDArray[np.float64]
+
+SEED: Final = 20260101
+RESAMPLES: Final = 10_000
+_BLOCK: Final = 4_000_000
+"""Drawn indices that are in memory at once."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's answer. Metric values and bounds are in the primary metric's unit; None where no champion was."""
+
+    decision: Literal["promote", "reject"]
+    reason: str
+    metric: str
+    candidate: float
+    champion: float | None
+    champion_version: int | None
+    improvement: float | None
+    lower_bound: float | None
+    upper_bound: float | None
+    confidence: float | None
+    min_improvement: float
+    rows: int
+    dataset_version: int
+    dataset_fingerprint: str
+    earlier_decisions: int
+
+    @property
+    def promote(self) -> bool:
+        """Whether the candidate shall become the next model version."""
+        return self.decision == "promote"
+
+
+def interval(improvements: Losses, confidence: float, seed: int = SEED) -> tuple[float, float]:
+    """One-sided lower and upper bounds, each at `confidence`, of the mean of paired improvements of shape (rows,)."""
+    rng, size = np.random.default_rng(seed), len(improvements)
+    block = max(1, min(RESAMPLES, _BLOCK // size))
+    means = np.empty(RESAMPLES)
+    for start in range(0, RESAMPLES, block):
+        stop = min(start + block, RESAMPLES)
+        means[start:stop] = improvements[rng.integers(0, size, (stop - start, size))].mean(axis=1)
+    low, high = np.quantile(means, [1 - confidence, confidence])
+    return float(low), float(high)
+
+
+def decide(comparison: Comparison | None, gate: Gate) -> tuple[Literal["promote", "reject"], str]:
+    """The rule: the lower bound, or without a confidence the plain improvement, must exceed `min_improvement`."""
+    if comparison is None:
+        return "promote", "first model: there is no champion to compare with"
+    bound, what = comparison.improvement, "improvement"
+    if comparison.lower_bound is not None:
+        bound, what = comparison.lower_bound, f"lower {gate.confidence:.0%} bound of the improvement"
+    if bound > gate.min_improvement:
+        return "promote", f"the {what} is {bound:.4g}, more than {gate.min_improvement:g}"
+    return "reject", f"the {what} is {bound:.4g}, not more than {gate.min_improvement:g}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Champion against candidate on the same rows: mean improvement and its bounds (None without a confidence)."""
+
+    champion_version: int
+    champion: float
+    improvement: float
+    lower_bound: float | None
+    upper_bound: float | None
+
+
+@task
+def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
+    """Compare a training job's outputs with the champion of this moment; the first model always passes."""
+    from recipes import catalog
+
+    what, champion = catalog.load(recipe), current().registry.champion(recipe)
+    holdout = _holdout(candidate)
+    comparison = _compare(what, champion, holdout) if champion else None
+    decision, reason = decide(comparison, what.gate)
+    return Verdict(
+        decision=decision,
+        reason=reason,
+        metric=what.primary.name,
+        candidate=_primary(what, holdout, holdout[outputs.PREDICTION].to_numpy(np.float64)),
+        champion=comparison and comparison.champion,
+        champion_version=comparison and comparison.champion_version,
+        improvement=comparison and comparison.improvement,
+        lower_bound=comparison and comparison.lower_bound,
+        upper_bound=comparison and comparison.upper_bound,
+        confidence=what.gate.confidence,
+        min_improvement=what.gate.min_improvement,
+        rows=len(holdout),
+        dataset_version=int(tags["dataset_version"]),
+        dataset_fingerprint=tags["dataset_fingerprint"],
+        earlier_decisions=_earlier_decisions(recipe, tags["dataset_fingerprint"]),
+    )
+
+
+def _compare(recipe: Recipe, champion: ModelVersion, holdout: pd.DataFrame) -> Comparison:
+    truth = holdout[recipe.target].to_numpy(np.float64)
+    new = holdout[outputs.PREDICTION].to_numpy(np.float64)
+    old = predict(recipe.name, champion.version, holdout)
+    improvements = np.asarray(recipe.loss(truth, old) - recipe.loss(truth, new), dtype=np.float64)
+    confidence = recipe.gate.confidence
+    low, high = interval(improvements, confidence) if confidence else (None, None)
+    return Comparison(champion.version, _primary(recipe, holdout, old), float(improvements.mean()), low, high)
+
+
+def predict(recipe: str, version: int, rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Predictions of a registered model for a frame of rows, by the very code that serves it; shape (rows,)."""
+    import json
+
+    from scoring_service.model import load_model
+
+    folder = current().registry.outputs(recipe, version)
+    features = json.loads((folder / outputs.RESULT).read_text())["features"]
+    missing = [name for name in features if name not in rows]
+    if missing:
+        raise ValueError(
+            f"champion {recipe} {version} needs the columns {missing}, which the recipe no longer has: "
+            "promote the first model of the new schema with force=True"
+        )
+    return load_model(folder / outputs.PORTABLE, features).predict(rows[features].to_numpy(np.float64))
+
+
+def _holdout(folder: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(folder / outputs.PREDICTIONS)
+
+
+def _primary(recipe: Recipe, holdout: pd.DataFrame, predictions: NDArray[np.float64]) -> float:
+    return float(recipe.primary.function(holdout[recipe.target].to_numpy(np.float64), predictions))
+
+
+def _earlier_decisions(recipe: str, fingerprint: str) -> int:
+    """How often the gate has decided on this very dataset: each further look at a holdout tells less."""
+    entries = current().journal.entries(recipe)
+    return sum(entry.details.get("dataset_fingerprint") == fingerprint for entry in entries)
+
+
+def numbers(verdict: Verdict) -> dict[str, object]:
+    """The verdict as plain values for the journal, artifacts and JSON output."""
+    return asdict(verdict)

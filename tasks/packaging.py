@@ -1,0 +1,89 @@
+"""The scoring image: a content-addressed folder that is also a valid OCI build context.
+
+Everything that decides what the image answers is inside and hashed: model, schema, service code and exact
+dependencies. What differs between two uses of one image (model version, digest, keys) reaches it by environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform as python_platform
+import shutil
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import requires, version
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from prefect import task
+
+from platforms.protocols import Image, ModelVersion
+from platforms.selection import current
+from training import outputs
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+SERVICE: Final = ROOT / "scoring_service"
+TEMPLATES: Final = ROOT / "deployments" / "image"
+MANIFEST: Final = "manifest.json"
+PACKAGES: Final = {
+    "weights": ("httptools", "msgspec", "numpy", "uvloop"),
+    "skops": ("httptools", "msgspec", "numpy", "skops", "uvloop"),
+}
+"""What each portable form needs to be served, before dependencies."""
+
+
+@task
+def build_image(model: ModelVersion) -> Image:
+    """Assemble the image's context and build it, once per digest."""
+    platform = current()
+    with tempfile.TemporaryDirectory() as folder:
+        context = Path(folder) / "context"
+        assemble(context, model.recipe, platform.registry.outputs(model.recipe, model.version))
+        return platform.images.build(context, model.recipe, model.version)
+
+
+def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
+    """Write the build context of a training job's model into the new folder `context`."""
+    from recipes import catalog
+    from recipes.serving import serving_schema
+
+    shutil.copytree(job_outputs / outputs.PORTABLE, context / "model")
+    shutil.copytree(SERVICE, context / "scoring_service", ignore=shutil.ignore_patterns("__pycache__"))
+    (context / "schema.json").write_text(json.dumps(serving_schema(catalog.load(recipe)), indent=2) + "\n")
+    _write_environment(context, json.loads((context / "model" / "form.json").read_text())["form"])
+    (context / MANIFEST).write_text(json.dumps({"files": _digests(context)}, indent=2, sort_keys=True) + "\n")
+
+
+def _write_environment(context: Path, form: str) -> None:
+    pins = [f"{name}=={version(name)}" for name in sorted(_with_dependencies(PACKAGES[form]))]
+    values = {
+        "python": python_platform.python_version(),
+        "python_minor": ".".join(python_platform.python_version_tuple()[:2]),
+        "pip": "\n".join(f"      - {pin}" for pin in pins),
+    }
+    (context / "requirements.txt").write_text("\n".join(pins) + "\n")
+    for name in ("conda.yaml", "Dockerfile"):
+        (context / name).write_text(Template((TEMPLATES / name).read_text()).substitute(values))
+
+
+def _with_dependencies(names: Iterable[str]) -> set[str]:
+    """The packages and all that they require here, by canonical name."""
+    found: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = canonicalize_name(queue.pop())
+        if name in found:
+            continue
+        found.add(name)
+        wanted = (Requirement(line) for line in requires(name) or ())
+        queue += [need.name for need in wanted if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return found
+
+
+def _digests(context: Path) -> dict[str, str]:
+    files = sorted(file for file in context.rglob("*") if file.is_file())
+    return {str(file.relative_to(context)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

@@ -1,0 +1,78 @@
+"""Registered models, the champion pointer, and the journal entries of the gate's decisions."""
+
+from __future__ import annotations
+
+from prefect import task
+
+from platforms.protocols import ModelVersion, NotFoundError
+from platforms.selection import current
+from tasks.evaluation import Verdict, numbers
+from tasks.run import run_id
+from tasks.training import Candidate
+
+
+@task
+def record_rejection(candidate: Candidate, verdict: Verdict) -> None:
+    """Write the rejected candidate's numbers into the journal."""
+    details = numbers(verdict) | {"parameters": dict(candidate.job.parameters)}
+    current().journal.append(
+        candidate.job.recipe, "rejected", reason=verdict.reason, flow_run=run_id(), details=details
+    )
+
+
+@task
+def register_candidate(candidate: Candidate, verdict: Verdict, forced_because: str | None = None) -> ModelVersion:
+    """Make the candidate the next model version; registering the same job twice gives the same version.
+
+    `forced_because` is the reason that a person gave for promoting against the verdict.
+    """
+    platform, job = current(), candidate.job
+    tags = dict(candidate.tags) | {"champion_compared": str(verdict.champion_version or "")}
+    if forced_because is not None:
+        tags["forced"] = forced_because
+    model = platform.registry.register(job, candidate.outputs, tags)
+    platform.journal.append(
+        job.recipe,
+        "registered" if forced_because is None else "forced",
+        reason=verdict.reason if forced_because is None else forced_because,
+        flow_run=run_id(),
+        model_version=model.version,
+        details=numbers(verdict),
+    )
+    return model
+
+
+@task
+def find_model(recipe: str, version: int | None = None) -> ModelVersion:
+    """The named or newest model version; raises `NotFoundError` with the versions that exist."""
+    registry = current().registry
+    if version is not None:
+        return registry.get(recipe, version)
+    versions = registry.versions(recipe)
+    if not versions:
+        raise NotFoundError(f"recipe {recipe} has no registered model: start a retrain first")
+    return versions[-1]
+
+
+@task
+def newest_version(recipe: str) -> int:
+    """The newest registered version number."""
+    return current().registry.versions(recipe)[-1].version
+
+
+def compared_with(model: ModelVersion) -> int | None:
+    """The champion that the model's verdict named, None for a first model."""
+    named = model.tags.get("champion_compared", "")
+    return int(named) if named else None
+
+
+def champion_version(recipe: str) -> int | None:
+    """The version in production, None before the first release."""
+    champion = current().registry.champion(recipe)
+    return champion.version if champion else None
+
+
+@task
+def promote_champion(model: ModelVersion, expected: int | None) -> None:
+    """Point the champion at the model if the champion still is `expected`; else raises `ConflictError`."""
+    current().registry.promote(model.recipe, model.version, expected)

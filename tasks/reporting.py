@@ -1,0 +1,113 @@
+"""What people and other systems are told: artifacts in the Prefect UI, events, and telemetry."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from prefect import task
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
+
+from platforms.protocols import Blob, DatasetVersion, EndpointStatus, ModelVersion, Parameter
+from platforms.selection import current
+from recipes.batches import Finding
+from tasks.evaluation import Verdict, numbers
+from tasks.training import Candidate
+from training import outputs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@task
+def announce_data(data: DatasetVersion) -> None:
+    """Tell that a batch was accepted: the event that starts a retrain."""
+    payload = {"recipe": data.recipe, "dataset_version": data.version}
+    _emit("ridgeline.data.accepted", data.recipe, payload)
+
+
+@task
+def announce_model(model: ModelVersion) -> None:
+    """Tell that a model version was registered: the event that starts its release."""
+    payload = {"recipe": model.recipe, "model_version": model.version}
+    _emit("ridgeline.model.registered", model.recipe, payload)
+
+
+def _emit(name: str, recipe: str, payload: Mapping[str, Parameter]) -> None:
+    resource = {"prefect.resource.id": f"ridgeline.recipe.{recipe}", "prefect.resource.name": recipe}
+    emit_event(name, resource=resource, payload=dict(payload))
+    current().telemetry.emit(name, payload)
+
+
+@task
+def report_quarantine(recipe: str, blob: Blob, findings: Sequence[Finding]) -> None:
+    """Show why a batch was refused, as a table beside the run."""
+    table = [
+        {"column": finding.column or "", "rule": finding.rule, "rows": finding.count, "first": list(finding.rows)}
+        for finding in findings
+    ]
+    create_table_artifact(table, key=f"{recipe}-quarantine", description=f"Why `{blob.path}` was refused")
+    current().telemetry.emit("ridgeline.data.quarantined", {"recipe": recipe, "path": blob.path})
+
+
+@task
+def report_training(candidate: Candidate) -> None:
+    """Show the job's own plots."""
+    recipe = candidate.job.recipe
+    for plot in sorted((candidate.outputs / outputs.PLOTS).glob("*.png")):
+        create_image_artifact(
+            data_uri(plot.read_bytes()), key=f"{recipe}-{plot.stem}", description=f"{plot.stem} on the holdout"
+        )
+
+
+@task
+def report_verdict(recipe: str, verdict: Verdict) -> None:
+    """Show the gate's numbers as a table and its interval as a plot."""
+    table = [{"field": field, "value": str(value)} for field, value in numbers(verdict).items()]
+    description = f"**{verdict.decision}**: {verdict.reason}"
+    create_table_artifact(table, key=f"{recipe}-verdict", description=description)
+    if verdict.improvement is not None:
+        create_image_artifact(
+            data_uri(_png(_interval_plot(verdict))), key=f"{recipe}-verdict-plot", description=description
+        )
+    fields: dict[str, Parameter] = {"recipe": recipe, "decision": verdict.decision, "candidate": verdict.candidate}
+    current().telemetry.emit("ridgeline.verdict", fields)
+
+
+@task
+def report_release(model: ModelVersion, served: Sequence[EndpointStatus]) -> None:
+    """Show where the model version answers now, with a curl line for each endpoint."""
+    lines = [f"# {model.recipe} {model.version} is in production", ""]
+    for status in served:
+        lines += [f"- **{status.environment}** {status.url} serves `{status.image.name}`"]
+    create_markdown_artifact("\n".join(lines), key=f"{model.recipe}-release")
+    current().telemetry.emit("ridgeline.released", {"recipe": model.recipe, "model_version": model.version})
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as the data URI that the Prefect UI renders."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _interval_plot(verdict: Verdict) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 1.8), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(verdict.min_improvement, color="0.5", linestyle="--", label="must exceed")
+    if verdict.lower_bound is not None and verdict.upper_bound is not None:
+        axes.plot([verdict.lower_bound, verdict.upper_bound], [0, 0], color="tab:blue", linewidth=3)
+        axes.plot([verdict.lower_bound], [0], marker="|", markersize=18, color="tab:blue", label="lower bound")
+    axes.plot([verdict.improvement], [0], marker="o", color="tab:blue", label="mean improvement")
+    axes.set(yticks=[], xlabel=f"champion {verdict.metric} - candidate {verdict.metric}", title=verdict.decision)
+    axes.legend(loc="upper right", fontsize="small")
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

@@ -1,0 +1,103 @@
+"""The flow run that the tasks work for: its id, its recipe's locks and its archived log."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.exceptions import CancelledRun, ObjectNotFound
+from prefect.runtime import flow_run
+
+from platforms.protocols import ConflictError, Platform
+from platforms.selection import current
+
+LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")
+LOCK_WAIT: Final = 600.0
+"""Seconds that a run waits for the recipe's lock before it fails."""
+
+
+class _ExpectedEnd(logging.Filter):
+    """Drops the engine's traceback for a run that returned a cancelled state: a rejected model is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], CancelledRun))
+
+
+_EXPECTED_END: Final = _ExpectedEnd()
+
+
+def run_id() -> str:
+    """The id of the flow run that calls, or `local` outside of one."""
+    return flow_run.get_id() or "local"
+
+
+@contextmanager
+def archived(recipe: str) -> Iterator[None]:
+    """Keep everything this flow run logs at `logs/<recipe>/<run>/flow.log` in the platform's storage."""
+    logging.getLogger(LOGGERS[0]).addFilter(_EXPECTED_END)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "flow.log"
+        handler = logging.FileHandler(file, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        try:
+            with _attached(handler):
+                yield
+        finally:
+            current().storage.upload(file, f"logs/{recipe}/{run_id()}/flow.log")
+
+
+@contextmanager
+def _attached(handler: logging.Handler) -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def locked(recipe: str, purpose: str, wait: float = LOCK_WAIT) -> Iterator[None]:
+    """Hold the lock `<recipe>/<purpose>` as this flow run; a holder whose run has ended loses it.
+
+    Raises `ConflictError` when another live run holds it for longer than `wait` seconds.
+    """
+    platform, name, me = current(), f"{recipe}/{purpose}", run_id()
+    _acquire(platform, name, me, wait)
+    try:
+        yield
+    finally:
+        platform.lock.swap(name, me, None)
+
+
+def _acquire(platform: Platform, name: str, me: str, wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while True:
+        owner = platform.lock.owner(name)
+        free = owner is None or owner == me or _has_ended(owner)
+        if free and platform.lock.swap(name, owner, me):
+            return
+        if time.monotonic() > deadline:
+            raise ConflictError(f"lock {name} is held by flow run {owner}: cancel that run or wait for its end")
+        time.sleep(0.5)
+
+
+def _has_ended(owner: str) -> bool:
+    """Whether the owning flow run can no longer do anything. Unknown runs are gone with their server."""
+    try:
+        run = get_client(sync_client=True).read_flow_run(UUID(owner))
+    except ValueError:
+        return False
+    except ObjectNotFound:
+        return True
+    return run.state is not None and run.state.is_final()

@@ -1,0 +1,50 @@
+"""One training job on the platform's compute, and what it left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import get_run_logger, task
+
+from platforms.protocols import DatasetVersion, Parameter, TrainingJob
+from platforms.selection import current
+from tasks import lineage
+from tasks.run import run_id
+from training import outputs
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trained model that the gate has not judged yet: the job, its outputs folder, metrics and lineage tags."""
+
+    job: TrainingJob
+    outputs: Path
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+@task
+def train_candidate(data: DatasetVersion, parameters: Mapping[str, Parameter] | None = None) -> Candidate:
+    """Train on a pinned dataset version; the job's log streams into this run and is archived with it.
+
+    Raises `JobFailedError` with the job's last lines.
+    """
+    platform, logger = current(), get_run_logger()
+    job = TrainingJob(f"{data.recipe}-{run_id()}", data.recipe, data.version, dict(parameters or {}))
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        logger.info("%s", line)
+
+    try:
+        folder = platform.compute.run(job, on_line)
+    finally:
+        platform.storage.write(f"logs/{data.recipe}/{run_id()}/training.log", "\n".join(lines).encode())
+    metrics = json.loads((folder / outputs.METRICS).read_text())
+    tags = lineage.tags(data, job, metrics, run_id())
+    platform.registry.record(job, folder, tags)
+    return Candidate(job, folder, metrics, tags)
