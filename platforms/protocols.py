@@ -146,7 +146,10 @@ class ScoredRequest:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One decision; `environment` is None for the gate's own, `image` an `Image.reference`. `previous` is the hash of the entry before it."""
+    """One decision. `environment` is None for the gate's own, `image` is an `Image.reference`.
+
+    `previous` is the hash of the entry before it.
+    """
 
     sequence: int
     time: datetime

@@ -25,7 +25,7 @@ class ContractError(Exception):
 
 
 def check_endpoint(model: ModelVersion, status: EndpointStatus) -> None:
-    """Test health, metadata, schema, error answers and prediction parity; raises `ContractError` with all differences."""
+    """Test health, metadata, schema, error answers and parity; raises `ContractError` with all differences."""
     with httpx.Client(base_url=status.url, headers=_authorization(status), timeout=30.0) as client:
         differences = list(_differences(client, model, status))
     if differences:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import task
 
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion
+from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion, NotReadyError
 from platforms.selection import current
-from tasks.contract import check_endpoint
+from tasks.contract import ContractError, check_endpoint
 from tasks.run import run_id
 
 
@@ -14,26 +14,41 @@ from tasks.run import run_id
 def deploy(model: ModelVersion, image: Image, environment: Environment) -> EndpointStatus:
     """Make the endpoint serve the image and test it; a failing endpoint serves again what it served before.
 
-    Raises `NotReadyError` when the image does not start and `ContractError` with what differed.
+    Raises `NotReadyError` when the image does not start and `ContractError` with what differed; the journal then
+    says `rejected in <environment>`.
     """
     endpoints = current().endpoints
     before = endpoints.status(model.recipe, environment)
-    spec = EndpointSpec(model.recipe, environment, image, model.version)
     try:
-        status = endpoints.apply(spec)
+        status = endpoints.apply(EndpointSpec(model.recipe, environment, image, model.version))
         check_endpoint(model, status)
+    except (ContractError, NotReadyError) as error:
+        _restore(model.recipe, environment, before)
+        _record_failure(model, image, environment, str(error))
+        raise
     except BaseException:
-        _restore(spec, before)
+        _restore(model.recipe, environment, before)
         raise
     return status
 
 
-def _restore(failed: EndpointSpec, before: EndpointStatus | None) -> None:
-    endpoints = current().endpoints
+def _restore(recipe: str, environment: Environment, before: EndpointStatus | None) -> None:
     if before is None:
-        endpoints.withdraw(failed.recipe, failed.environment)
+        current().endpoints.withdraw(recipe, environment)
         return
-    endpoints.apply(EndpointSpec(before.recipe, before.environment, before.image, before.model_version))
+    current().endpoints.apply(EndpointSpec(recipe, environment, before.image, before.model_version))
+
+
+def _record_failure(model: ModelVersion, image: Image, environment: Environment, reason: str) -> None:
+    current().journal.append(
+        model.recipe,
+        f"rejected in {environment}",
+        reason=reason,
+        flow_run=run_id(),
+        model_version=model.version,
+        environment=environment,
+        image=image.reference,
+    )
 
 
 @task(task_run_name="record-{environment}")

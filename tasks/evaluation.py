@@ -122,6 +122,11 @@ def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
     )
 
 
+def judge_again(model: ModelVersion) -> Verdict:
+    """The verdict of a registered model against the champion of this moment, on the model's own holdout."""
+    return judge(model.recipe, current().registry.outputs(model.recipe, model.version), model.tags)
+
+
 def _compare(recipe: Recipe, champion: ModelVersion, holdout: pd.DataFrame) -> Comparison:
     truth = holdout[recipe.target].to_numpy(np.float64)
     new = holdout[outputs.PREDICTION].to_numpy(np.float64)

@@ -55,15 +55,27 @@ def find_model(recipe: str, version: int | None = None) -> ModelVersion:
 
 
 @task
-def newest_version(recipe: str) -> int:
-    """The newest registered version number."""
-    return current().registry.versions(recipe)[-1].version
+def record_overtaken(model: ModelVersion, verdict: Verdict) -> None:
+    """Write into the journal that a registered model lost against a champion that came after its verdict."""
+    current().journal.append(
+        model.recipe,
+        "rejected",
+        reason=f"the champion changed before the release, and {verdict.reason}",
+        flow_run=run_id(),
+        model_version=model.version,
+        details=numbers(verdict),
+    )
 
 
 def compared_with(model: ModelVersion) -> int | None:
     """The champion that the model's verdict named, None for a first model."""
     named = model.tags.get("champion_compared", "")
     return int(named) if named else None
+
+
+def was_forced(model: ModelVersion) -> bool:
+    """Whether a person registered the model against its verdict."""
+    return "forced" in model.tags
 
 
 def champion_version(recipe: str) -> int | None:

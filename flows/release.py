@@ -1,0 +1,55 @@
+"""Take one model version through qa to prod; whatever fails leaves prod as it was."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed
+
+from platforms.protocols import ModelVersion
+from tasks import deployment, evaluation, packaging, registration, reporting
+from tasks.run import archived, locked
+
+
+@flow(name="release", flow_run_name="{recipe} {model_version}")
+def release(recipe: str = "diabetes", model_version: int | None = None, force: bool = False) -> State:
+    """Build the scoring image, test it in qa, then in prod, and make the model the champion.
+
+    Without `model_version` the newest is released. A version overtaken by a newer one ends
+    `Cancelled(name="Superseded")`; one whose champion changed since its verdict is judged again and may end
+    `Cancelled(name="NotPromoted")`. `force` releases in spite of both.
+    """
+    with archived(recipe), locked(recipe, "release"):
+        model = registration.find_model(recipe, model_version)
+        champion = registration.champion_version(recipe)
+        if champion == model.version:
+            return Completed(name="Released", message=f"{recipe} {model.version} is in production already")
+        if refusal := None if force else _refuse(model, champion):
+            return refusal
+        image = packaging.build_image(model)
+        qa = deployment.deploy(model, image, "qa")
+        deployment.record_release(model, qa, "passed the API tests in qa")
+        prod = deployment.deploy(model, image, "prod")
+        registration.promote_champion(model, champion)
+        deployment.record_release(model, prod, "passed the API tests in qa and prod")
+        reporting.report_release(model, [qa, prod])
+        return Completed(name="Released", message=f"{recipe} {model.version} answers at {prod.url}")
+
+
+def _refuse(model: ModelVersion, champion: int | None) -> State | None:
+    """The end state of a model version that must not go to production any more."""
+    newest = registration.find_model(model.recipe)
+    if newest.version != model.version:
+        return Cancelled(name="Superseded", message=f"model version {newest.version} is newer")
+    if champion == registration.compared_with(model) or registration.was_forced(model):
+        return None
+    verdict = evaluation.judge_again(model)
+    reporting.report_verdict(model.recipe, verdict)
+    if verdict.promote:
+        return None
+    registration.record_overtaken(model, verdict)
+    return Cancelled(name="NotPromoted", message=f"the champion changed, and {verdict.reason}")
+
+
+if __name__ == "__main__":
+    release()
