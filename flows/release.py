@@ -8,7 +8,7 @@ from prefect.states import Cancelled, Completed
 
 from platforms.protocols import ModelVersion
 from tasks import deployment, evaluation, packaging, registration, reporting
-from tasks.run import archived, locked
+from tasks.run import MODEL, archived, locked, tag_run
 
 
 @flow(name="release", flow_run_name="{recipe} {model_version}")
@@ -21,6 +21,7 @@ def release(recipe: str = "diabetes", model_version: int | None = None, force: b
     """
     with archived(recipe), locked(recipe, "release"):
         model = registration.find_model(recipe, model_version)
+        tag_run(MODEL, model.version)
         champion = registration.champion_version(recipe)
         if champion == model.version:
             return Completed(name="Released", message=f"{recipe} {model.version} is in production already")

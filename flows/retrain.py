@@ -8,7 +8,7 @@ from prefect.states import Cancelled, Completed
 
 from platforms.protocols import Parameter
 from tasks import data, evaluation, registration, reporting, training
-from tasks.run import archived, locked
+from tasks.run import DATASET, MODEL, archived, locked, tag_run
 
 
 @flow(name="retrain", flow_run_name="{recipe}")
@@ -26,6 +26,7 @@ def retrain(
     """
     with archived(recipe), locked(recipe, "retrain"):
         pinned = data.dataset_version(recipe, dataset_version)
+        tag_run(DATASET, pinned.version)
         candidate = training.train_candidate(pinned, parameters)
         reporting.report_training(candidate)
         verdict = evaluation.judge(recipe, candidate.outputs, candidate.tags)
@@ -35,6 +36,7 @@ def retrain(
             return Cancelled(name="NotPromoted", message=verdict.reason)
         forced_because = None if verdict.promote else reason or "force=True without a reason"
         model = registration.register_candidate(candidate, verdict, forced_because)
+        tag_run(MODEL, model.version)
         reporting.announce_model(model)
         return Completed(name="Registered", message=f"model version {model.version}: {verdict.reason}")
 

@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks import data, quality, reporting
-from tasks.run import archived, locked
+from tasks.run import DATASET, archived, locked, tag_run
 
 
 @flow(name="validate-data", flow_run_name="{recipe}: {path}")
@@ -29,6 +29,7 @@ def validate_data(path: str, recipe: str = "diabetes") -> State:
             return Completed(name="Quarantined", message="; ".join(str(finding) for finding in checked.findings))
         version = data.accept_batch(recipe, blob, checked.rows)
         data.file_batch(blob)
+        tag_run(DATASET, version.version)
         reporting.announce_data(version)
         return Completed(name="Accepted", message=f"dataset version {version.version} with {version.rows} rows")
 

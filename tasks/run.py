@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,8 @@ from platforms.protocols import ConflictError, Platform
 from platforms.selection import current
 
 LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")
+DATASET: Final = "dataset"
+MODEL: Final = "model"
 LOCK_WAIT: Final = 600.0
 """Seconds that a run waits for the recipe's lock before it fails."""
 
@@ -36,6 +38,20 @@ _EXPECTED_END: Final = _ExpectedEnd()
 def run_id() -> str:
     """The id of the flow run that calls, or `local` outside of one."""
     return flow_run.get_id() or "local"
+
+
+def tag_run(name: str, value: int | str) -> None:
+    """Tag this flow run `<name>:<value>`, so that people and `cli.chain` can follow what it made."""
+    if not (me := flow_run.get_id()):
+        return
+    client = get_client(sync_client=True)
+    tags = set(client.read_flow_run(UUID(me)).tags) | {f"{name}:{value}"}
+    client.update_flow_run(UUID(me), tags=sorted(tags))
+
+
+def tagged(tags: Iterable[str], name: str) -> str | None:
+    """The value that `tag_run` gave, or None."""
+    return next((tag.partition(":")[2] for tag in tags if tag.startswith(f"{name}:")), None)
 
 
 @contextmanager

@@ -1,0 +1,55 @@
+"""From a landed blob to its validation run: what the listener does each time it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.events import emit_event
+
+from platforms.protocols import Blob
+from platforms.selection import current
+from tasks.data import LANDING, batch_id
+
+
+def start_validation(recipe: str, blob: Blob) -> FlowRun:
+    """The validation run of an arrival; the same arrival twice is one run."""
+    run = run_deployment(
+        f"validate-data/{recipe}",
+        parameters={"recipe": recipe, "path": blob.path},
+        idempotency_key=f"{recipe}:{batch_id(blob)}",
+        timeout=0,
+        as_subflow=False,
+        _sync=True,
+    )
+    assert isinstance(run, FlowRun)
+    return run
+
+
+class Listener:
+    """Watches the landing folders; a blob is handed on once it has the same etag in two looks, so no half-written one."""
+
+    def __init__(self, recipes: Iterable[str]) -> None:
+        self._recipes = tuple(recipes)
+        self._seen: dict[str, str] = {}
+        self._started: dict[str, UUID] = {}
+
+    def look(self) -> list[FlowRun]:
+        """Start the validation of every blob that has stopped changing; returns the runs started by this look."""
+        landed = [(recipe, blob) for recipe in self._recipes for blob in self._landed(recipe)]
+        settled = [(recipe, blob) for recipe, blob in landed if self._seen.get(blob.path) == blob.etag]
+        self._seen = {blob.path: blob.etag for _, blob in landed}
+        arrivals = [(recipe, blob) for recipe, blob in settled if batch_id(blob) not in self._started]
+        return [self._start(recipe, blob) for recipe, blob in arrivals]
+
+    def _landed(self, recipe: str) -> list[Blob]:
+        return current().storage.list(f"{LANDING}/{recipe}/")
+
+    def _start(self, recipe: str, blob: Blob) -> FlowRun:
+        run = start_validation(recipe, blob)
+        self._started[batch_id(blob)] = run.id
+        resource = {"prefect.resource.id": f"ridgeline.blob.{blob.path}", "prefect.resource.name": blob.path}
+        emit_event("ridgeline.blob.created", resource=resource, payload={"recipe": recipe, "etag": blob.etag})
+        return run
