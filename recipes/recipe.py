@@ -1,0 +1,131 @@
+"""The `Recipe`: the only thing that a new model must provide.
+
+A recipe is a value, not a framework: a row schema, a target, a way to build the estimator, how to measure it and when
+to promote it. Everything else (versions, holdout, comparison, image, release) follows from these fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+    from pandera.pandas import DataFrameSchema
+
+    Array = npt.NDArray[np.float64]
+
+Parameter = bool | int | float | str
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class RecipeError(Exception):
+    """A recipe contradicts itself or does not exist; the message names the recipe, the field and the next step."""
+
+
+class Estimator(Protocol):
+    """What scikit-learn calls a regressor: the constructor stores parameters, `fit` learns, `predict` answers."""
+
+    def fit(self, features: pd.DataFrame, target: pd.Series[float]) -> Self:
+        """Learn from a float64 frame of the recipe's features and the target, row by row."""
+        ...
+
+    def predict(self, features: pd.DataFrame) -> Array:
+        """One number per row."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number over all holdout rows, called as `function(y_true, y_pred)`."""
+
+    name: str
+    function: Callable[[Array, Array], float]
+    lower_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When a candidate replaces the champion.
+
+    The lower one-sided `confidence` bound of the improvement must exceed `min_improvement` (in the unit of the loss);
+    `confidence=None` compares the plain means.
+    """
+
+    confidence: float | None = 0.9
+    min_improvement: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.confidence is not None and not 0.5 <= self.confidence < 1:
+            raise RecipeError(f"gate confidence is {self.confidence}: give a number in [0.5, 1), or None for none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is learnt. `name` is the name of its folder under `recipes/`."""
+
+    name: str
+    schema: DataFrameSchema
+    """One row set: features, target and identifiers, each with its type and limits."""
+    target: str
+    estimator: Callable[..., Estimator]
+    """Called with the parameters as keywords; returns an estimator that is not fitted."""
+    parameters: Mapping[str, Parameter]
+    """Every parameter with its default; a run may change values, not add names, and types stay."""
+    metrics: tuple[Metric, ...]
+    """The first is the primary one."""
+    loss: Callable[[Array, Array], Array]
+    """The primary metric row by row, lower is better: what the gate compares."""
+    seed_data: Callable[[], pd.DataFrame]
+    """Rows that `ridgeline up` lands first and that the demo plays with."""
+    entity_key: tuple[str, ...] = ()
+    """Columns that say which entity a row speaks of; the default is the features. Never the target."""
+    identifiers: tuple[str, ...] = ()
+    """Columns that name a row and are no features."""
+    gate: Gate = field(default_factory=Gate)
+    holdout: float = 0.2
+    """Share of entities that no model ever trains on."""
+
+    def __post_init__(self) -> None:
+        if not self.entity_key:
+            object.__setattr__(self, "entity_key", self.features)
+        problems = [text for wrong, text in self._rules() if wrong]
+        if problems:
+            raise RecipeError(f"recipe {self.name!r}: " + "; ".join(problems))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column of a batch, in the schema's order."""
+        return tuple(str(column) for column in self.schema.columns)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that the estimator sees, in the schema's order."""
+        return tuple(column for column in self.columns if column != self.target and column not in self.identifiers)
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that decides."""
+        return self.metrics[0]
+
+    def _rules(self) -> list[tuple[bool, str]]:
+        unknown = [name for name in (*self.entity_key, *self.identifiers) if name not in self.columns]
+        names = [metric.name for metric in self.metrics]
+        reserved = [name for name in self.columns if name.startswith("_") or name == "prediction"]
+        return [
+            (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
+            (self.target not in self.columns, f"target {self.target!r} is not in the schema: add it or rename it"),
+            (bool(unknown), f"entity_key or identifiers name unknown columns {unknown}: use columns of the schema"),
+            (self.target in self.entity_key, "the target is in entity_key: a corrected label would move its row"),
+            (self.target in self.identifiers, "the target is in identifiers: leave it out"),
+            (not self.features, "the schema has no feature: add a column beside the target"),
+            (bool(reserved), f"columns {reserved} are reserved (`prediction`, and names that begin with `_`)"),
+            (not self.metrics, "metrics is empty: give at least the primary one"),
+            (len(names) != len(set(names)), f"metrics share a name: {names}"),
+            (not 0 < self.holdout < 1, f"holdout is {self.holdout}: give a share between 0 and 1"),
+        ]
