@@ -29,7 +29,7 @@ def start_validation(recipe: str, blob: Blob) -> FlowRun:
 
 
 class Listener:
-    """Watches the landing folders; a blob is handed on once it has the same etag in two looks, so no half-written one."""
+    """Watches the landing folders; hands a blob on once two looks saw the same etag, so no half-written one."""
 
     def __init__(self, recipes: Iterable[str]) -> None:
         self._recipes = tuple(recipes)
