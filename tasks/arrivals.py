@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.events import emit_event
 
 from platforms.protocols import Blob
@@ -16,16 +16,12 @@ from tasks.data import LANDING, batch_id
 
 def start_validation(recipe: str, blob: Blob) -> FlowRun:
     """The validation run of an arrival; the same arrival twice is one run."""
-    run = run_deployment(
-        f"validate-data/{recipe}",
-        parameters={"recipe": recipe, "path": blob.path},
-        idempotency_key=f"{recipe}:{batch_id(blob)}",
-        timeout=0,
-        as_subflow=False,
-        _sync=True,
-    )
-    assert isinstance(run, FlowRun)
-    return run
+    with get_client(sync_client=True) as client:
+        return client.create_flow_run_from_deployment(
+            client.read_deployment_by_name(f"validate-data/{recipe}").id,
+            parameters={"recipe": recipe, "path": blob.path},
+            idempotency_key=f"{recipe}:{batch_id(blob)}",
+        )
 
 
 class Listener:

@@ -8,10 +8,10 @@ from typing import Final
 
 import httpx
 import numpy as np
-from prefect import get_run_logger
 
 from platforms.protocols import EndpointStatus, ModelVersion
 from platforms.selection import current
+from tasks.run import run_logger
 from training import outputs
 
 TOLERANCE: Final = 1e-9
@@ -33,7 +33,7 @@ def check_endpoint(model: ModelVersion, status: EndpointStatus) -> None:
             f"{status.environment} endpoint {status.url} of {model.recipe} {model.version} failed its tests: "
             + "; ".join(differences)
         )
-    get_run_logger().info("%s endpoint %s passed its API tests", status.environment, status.url)
+    run_logger().info("%s endpoint %s passed its API tests", status.environment, status.url)
 
 
 def _authorization(status: EndpointStatus) -> dict[str, str]:

@@ -13,10 +13,11 @@ from prefect import task
 
 from platforms.protocols import Blob, DatasetVersion
 from platforms.selection import current
-from recipes.batches import Finding
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from recipes.batches import Finding
 
 LANDING: Final = "landing"
 ACCEPTED: Final = "accepted"

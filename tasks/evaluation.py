@@ -8,7 +8,7 @@ promotes if the lower one-sided bound of their mean exceeds the recipe's `min_im
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -34,18 +34,25 @@ _BLOCK: Final = 4_000_000
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Champion against candidate on the same rows: mean improvement and its bounds (None without a confidence)."""
+
+    champion_version: int
+    champion: float
+    improvement: float
+    lower_bound: float | None
+    upper_bound: float | None
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The gate's answer. Metric values and bounds are in the primary metric's unit; None where no champion was."""
+    """The gate's answer. Metric values are in the primary metric's unit; `comparison` is None for a first model."""
 
     decision: Literal["promote", "reject"]
     reason: str
     metric: str
     candidate: float
-    champion: float | None
-    champion_version: int | None
-    improvement: float | None
-    lower_bound: float | None
-    upper_bound: float | None
+    comparison: Comparison | None
     confidence: float | None
     min_improvement: float
     rows: int
@@ -57,6 +64,11 @@ class Verdict:
     def promote(self) -> bool:
         """Whether the candidate shall become the next model version."""
         return self.decision == "promote"
+
+    @property
+    def champion_version(self) -> int | None:
+        """The champion that the candidate was compared with."""
+        return self.comparison.champion_version if self.comparison else None
 
 
 def interval(improvements: Losses, confidence: float, seed: int = SEED) -> tuple[float, float]:
@@ -83,17 +95,6 @@ def decide(comparison: Comparison | None, gate: Gate) -> tuple[Literal["promote"
     return "reject", f"the {what} is {bound:.4g}, not more than {gate.min_improvement:g}"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Champion against candidate on the same rows: mean improvement and its bounds (None without a confidence)."""
-
-    champion_version: int
-    champion: float
-    improvement: float
-    lower_bound: float | None
-    upper_bound: float | None
-
-
 @task
 def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
     """Compare a training job's outputs with the champion of this moment; the first model always passes."""
@@ -108,11 +109,7 @@ def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
         reason=reason,
         metric=what.primary.name,
         candidate=_primary(what, holdout, holdout[outputs.PREDICTION].to_numpy(np.float64)),
-        champion=comparison and comparison.champion,
-        champion_version=comparison and comparison.champion_version,
-        improvement=comparison and comparison.improvement,
-        lower_bound=comparison and comparison.lower_bound,
-        upper_bound=comparison and comparison.upper_bound,
+        comparison=comparison,
         confidence=what.gate.confidence,
         min_improvement=what.gate.min_improvement,
         rows=len(holdout),
@@ -171,5 +168,7 @@ def _earlier_decisions(recipe: str, fingerprint: str) -> int:
 
 
 def numbers(verdict: Verdict) -> dict[str, object]:
-    """The verdict as plain values for the journal, artifacts and JSON output."""
-    return asdict(verdict)
+    """The verdict as one level of plain values for the journal, artifacts and JSON output."""
+    plain = asdict(verdict)
+    comparison = plain.pop("comparison") or {field.name: None for field in fields(Comparison)}
+    return plain | comparison

@@ -49,7 +49,7 @@ def build_image(model: ModelVersion) -> Image:
 def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
     """Write the build context of a training job's model into the new folder `context`."""
     from recipes import catalog
-    from recipes.serving import serving_schema
+    from recipes.serving_schema import serving_schema
 
     shutil.copytree(job_outputs / outputs.PORTABLE, context / "model")
     shutil.copytree(SERVICE, context / "scoring_service", ignore=shutil.ignore_patterns("__pycache__"))

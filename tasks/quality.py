@@ -9,10 +9,11 @@ from prefect import task
 
 from platforms.protocols import Blob
 from platforms.selection import current
-from recipes.batches import BatchError, Finding
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from recipes.batches import Finding
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,9 @@ def check_batch(recipe: str, blob: Blob) -> Checked:
     what = catalog.load(recipe)
     try:
         with current().storage.open(blob.path) as stream:
-            frame = batches.read_batch(stream, blob.path, what)
-    except BatchError as error:
-        return Checked(None, (Finding(None, (), 0, str(error)),))
-    findings = batches.validate(what, frame)
-    if findings:
+            frame = batches.read_batch(stream, blob.path)
+    except batches.BatchError as error:
+        return Checked(None, (batches.Finding(None, (), 0, str(error)),))
+    if findings := batches.validate(what, frame):
         return Checked(None, tuple(findings))
-    return Checked(pa.Table.from_pandas(frame, preserve_index=False), ())
+    return Checked(pa.Table.from_pandas(batches.conform(what, frame), preserve_index=False), ())

@@ -13,26 +13,27 @@ from prefect.events import emit_event
 
 from platforms.protocols import Blob, DatasetVersion, EndpointStatus, ModelVersion, Parameter
 from platforms.selection import current
-from recipes.batches import Finding
-from tasks.evaluation import Verdict, numbers
+from tasks.evaluation import Comparison, Verdict, numbers
 from tasks.training import Candidate
 from training import outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from recipes.batches import Finding
+
 
 @task
 def announce_data(data: DatasetVersion) -> None:
     """Tell that a batch was accepted: the event that starts a retrain."""
-    payload = {"recipe": data.recipe, "dataset_version": data.version}
+    payload: dict[str, Parameter] = {"recipe": data.recipe, "dataset_version": data.version}
     _emit("ridgeline.data.accepted", data.recipe, payload)
 
 
 @task
 def announce_model(model: ModelVersion) -> None:
     """Tell that a model version was registered: the event that starts its release."""
-    payload = {"recipe": model.recipe, "model_version": model.version}
+    payload: dict[str, Parameter] = {"recipe": model.recipe, "model_version": model.version}
     _emit("ridgeline.model.registered", model.recipe, payload)
 
 
@@ -69,9 +70,11 @@ def report_verdict(recipe: str, verdict: Verdict) -> None:
     table = [{"field": field, "value": str(value)} for field, value in numbers(verdict).items()]
     description = f"**{verdict.decision}**: {verdict.reason}"
     create_table_artifact(table, key=f"{recipe}-verdict", description=description)
-    if verdict.improvement is not None:
+    if verdict.comparison:
         create_image_artifact(
-            data_uri(_png(_interval_plot(verdict))), key=f"{recipe}-verdict-plot", description=description
+            data_uri(_png(_interval_plot(verdict, verdict.comparison))),
+            key=f"{recipe}-verdict-plot",
+            description=description,
         )
     fields: dict[str, Parameter] = {"recipe": recipe, "decision": verdict.decision, "candidate": verdict.candidate}
     current().telemetry.emit("ridgeline.verdict", fields)
@@ -92,16 +95,16 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def _interval_plot(verdict: Verdict) -> Figure:
+def _interval_plot(verdict: Verdict, compared: Comparison) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 1.8), layout="constrained")
     axes = figure.subplots()
     axes.axvline(verdict.min_improvement, color="0.5", linestyle="--", label="must exceed")
-    if verdict.lower_bound is not None and verdict.upper_bound is not None:
-        axes.plot([verdict.lower_bound, verdict.upper_bound], [0, 0], color="tab:blue", linewidth=3)
-        axes.plot([verdict.lower_bound], [0], marker="|", markersize=18, color="tab:blue", label="lower bound")
-    axes.plot([verdict.improvement], [0], marker="o", color="tab:blue", label="mean improvement")
+    if compared.lower_bound is not None and compared.upper_bound is not None:
+        axes.plot([compared.lower_bound, compared.upper_bound], [0, 0], color="tab:blue", linewidth=3)
+        axes.plot([compared.lower_bound], [0], marker="|", markersize=18, color="tab:blue", label="lower bound")
+    axes.plot([compared.improvement], [0], marker="o", color="tab:blue", label="mean improvement")
     axes.set(yticks=[], xlabel=f"champion {verdict.metric} - candidate {verdict.metric}", title=verdict.decision)
     axes.legend(loc="upper right", fontsize="small")
     return figure

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.exceptions import CancelledRun, ObjectNotFound
+from prefect.exceptions import CancelledRun, MissingContextError, ObjectNotFound
+from prefect.logging.loggers import LoggingAdapter
 from prefect.runtime import flow_run
 
 from platforms.protocols import ConflictError, Platform
@@ -38,6 +40,14 @@ _EXPECTED_END: Final = _ExpectedEnd()
 def run_id() -> str:
     """The id of the flow run that calls, or `local` outside of one."""
     return flow_run.get_id() or "local"
+
+
+def run_logger() -> logging.Logger | LoggingAdapter:
+    """The logger whose lines the UI shows beside the run; outside of a run, an ordinary one."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("ridgeline")
 
 
 def tag_run(name: str, value: int | str) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import get_run_logger, task
+from prefect import task
 
 from platforms.protocols import DatasetVersion, Parameter, TrainingJob
 from platforms.selection import current
 from tasks import lineage
-from tasks.run import run_id
+from tasks.run import run_id, run_logger
 from training import outputs
 
 
@@ -32,7 +32,7 @@ def train_candidate(data: DatasetVersion, parameters: Mapping[str, Parameter] | 
 
     Raises `JobFailedError` with the job's last lines.
     """
-    platform, logger = current(), get_run_logger()
+    platform, logger = current(), run_logger()
     job = TrainingJob(f"{data.recipe}-{run_id()}", data.recipe, data.version, dict(parameters or {}))
     lines: list[str] = []
 
