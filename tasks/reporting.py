@@ -71,11 +71,8 @@ def report_verdict(recipe: str, verdict: Verdict) -> None:
     description = f"**{verdict.decision}**: {verdict.reason}"
     create_table_artifact(table, key=f"{recipe}-verdict", description=description)
     if verdict.comparison:
-        create_image_artifact(
-            data_uri(_png(_interval_plot(verdict, verdict.comparison))),
-            key=f"{recipe}-verdict-plot",
-            description=description,
-        )
+        plot = data_uri(_png(_interval_plot(verdict, verdict.comparison)))
+        create_image_artifact(plot, key=f"{recipe}-verdict-plot", description=description)
     fields: dict[str, Parameter] = {"recipe": recipe, "decision": verdict.decision, "candidate": verdict.candidate}
     current().telemetry.emit("ridgeline.verdict", fields)
 

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recipes.recipe import Gate
+from tasks.evaluation import Comparison, decide, interval
+
+GATE = Gate(confidence=0.9, min_improvement=0.0)
+PLAIN = Gate(confidence=None, min_improvement=0.0)
+numbers = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+def comparison(improvement: float, lower: float | None) -> Comparison:
+    return Comparison(1, 10.0, improvement, lower, None if lower is None else improvement + 1)
+
+
+def test_the_first_model_is_promoted() -> None:
+    assert decide(None, GATE)[0] == "promote"
+
+
+@pytest.mark.parametrize(
+    ("improvement", "lower", "gate", "decision"),
+    [
+        (2.0, 0.5, GATE, "promote"),
+        (2.0, -0.5, GATE, "reject"),
+        (0.0, 0.0, GATE, "reject"),
+        (2.0, 0.5, Gate(confidence=0.9, min_improvement=0.5), "reject"),
+        (2.0, None, PLAIN, "promote"),
+        (0.0, None, PLAIN, "reject"),
+        (-1.0, None, PLAIN, "reject"),
+    ],
+)
+def test_the_bound_decides(improvement: float, lower: float | None, gate: Gate, decision: str) -> None:
+    assert decide(comparison(improvement, lower), gate)[0] == decision
+
+
+def test_the_reason_names_bound_and_threshold() -> None:
+    _, reason = decide(comparison(2.0, -0.5), GATE)
+    assert reason == "the lower 90% bound of the improvement is -0.5, not more than 0"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(numbers, min_size=2, max_size=40))
+def test_the_interval_is_ordered_deterministic_and_within_the_data(values: list[float]) -> None:
+    improvements = np.array(values)
+    low, high = interval(improvements, 0.9)
+    assert interval(improvements, 0.9) == (low, high)
+    slack = 1e-9 * max(1.0, float(np.abs(improvements).max()))
+    assert improvements.min() - slack <= low <= high <= improvements.max() + slack
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(numbers, min_size=2, max_size=20))
+def test_swapping_champion_and_candidate_mirrors_the_interval(values: list[float]) -> None:
+    improvements = np.array(values)
+    low, high = interval(improvements, 0.9)
+    assert interval(-improvements, 0.9) == pytest.approx((-high, -low), rel=1e-9, abs=1e-9)
+
+
+def test_a_tie_has_no_positive_bound() -> None:
+    assert interval(np.zeros(30), 0.9) == (0.0, 0.0)
+
+
+def test_the_interval_agrees_with_the_normal_theory_of_large_samples() -> None:
+    sample = np.random.default_rng(7).normal(1.0, 2.0, 5_000)
+    low, high = interval(sample, 0.9)
+    half = 1.2816 * sample.std() / np.sqrt(len(sample))
+    assert low == pytest.approx(sample.mean() - half, rel=0.03)
+    assert high == pytest.approx(sample.mean() + half, rel=0.03)
