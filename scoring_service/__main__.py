@@ -1,0 +1,30 @@
+"""`python -m scoring_service`: serve the image in the working directory, or in `SCORING_CONTEXT`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import uvloop
+
+from scoring_service.context import ContextError
+from scoring_service.keys import KeysError
+from scoring_service.model import ModelError
+from scoring_service.request_log import LogError
+from scoring_service.schema import SchemaError
+from scoring_service.server import serve
+from scoring_service.settings import Settings, SettingsError
+
+
+def main() -> int:
+    """Serve until stopped; 1 if the service cannot start, with the reason on stderr."""
+    try:
+        uvloop.run(serve(Settings.read(os.environ)))
+    except (ContextError, KeysError, LogError, ModelError, OSError, SchemaError, SettingsError) as error:
+        print(f"scoring_service: does not start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What the connections of one replica share."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from enum import IntEnum
+from typing import Protocol
+
+from scoring_service.messages import Request, Response
+from scoring_service.settings import Settings
+
+
+class Handler(Protocol):
+    """What answers requests."""
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a complete request."""
+        ...
+
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a request whose body is not worth waiting for; None if it is."""
+        ...
+
+
+class Phase(IntEnum):
+    """What the connection waits for: a request, its headers, its body, the client's end, its own end."""
+
+    IDLE = 0
+    HEAD = 1
+    BODY = 2
+    LINGER = 3
+    CLOSED = 4
+
+
+class Waiting(Protocol):
+    """A connection, as the clock sees it."""
+
+    def expire(self, now: float) -> None:
+        """End the connection if it waited too long in its phase."""
+        ...
+
+    def restart_idle(self, now: float) -> None:
+        """Give the connection its full idle time from now."""
+        ...
+
+
+class Hub:
+    """What all connections share: handler, limits, a coarse clock (seconds), and whether the replica drains."""
+
+    def __init__(self, handler: Handler, settings: Settings) -> None:
+        self.handler = handler
+        self.settings = settings
+        self.connections: set[Waiting] = set()
+        self.draining = False
+        self.tick(0.0)
+
+    def tick(self, now: float) -> None:
+        """Move the clock and end what waited too long."""
+        self.now = now
+        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
+        for connection in tuple(self.connections):
+            connection.expire(now)
+
+    def start_drain(self, now: float) -> None:
+        """From now on every connection gets one more answer at most; an idle one has some time to ask for it."""
+        self.draining = True
+        for connection in self.connections:
+            connection.restart_idle(now)

@@ -1,0 +1,48 @@
+"""API keys: who may ask for predictions."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from pathlib import Path
+from typing import Self
+
+
+class KeysError(Exception):
+    """The keys file cannot be used; the message names the file and the line, never a key."""
+
+
+class Keys:
+    """Keys by id. Several may be valid at once, so that a key can be exchanged without a gap."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        self._keys = tuple(keys.items())
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The keys in a file of `<id> <key>` lines; raises `KeysError` if there is none."""
+        try:
+            lines = file.read_text("ascii").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise KeysError(f"keys file {file} cannot be read: {error}") from None
+        keys: dict[str, bytes] = {}
+        for number, line in enumerate(lines, 1):
+            words = line.split()
+            if words and len(words) != 2:
+                raise KeysError(f"keys file {file}, line {number}: expected `<id> <key>`")
+            if words:
+                keys[words[0]] = words[1].encode()
+        if not keys:
+            raise KeysError(f"keys file {file} holds no key: add a line `<id> <key>`")
+        return cls(keys)
+
+    def holder(self, authorization: bytes | None) -> str | None:
+        """The id of the key in an `Authorization: Bearer KEY` header; takes as long for any wrong key."""
+        scheme, _, given = (authorization or b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        given = given.strip()
+        found = None
+        for key_id, key in self._keys:
+            if compare_digest(key, given):
+                found = key_id
+        return found

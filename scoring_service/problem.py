@@ -1,0 +1,58 @@
+"""Refusals, as problem details of RFC 9457."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import msgspec
+
+from scoring_service.messages import Response
+
+CONTENT_TYPE = b"application/problem+json"
+LISTED = 20
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with one row, or one field of it; rows count from 0."""
+
+    message: str
+    row: int | None = None
+    field: str | None = None
+
+    def __str__(self) -> str:
+        where = [] if self.row is None else [f"row {self.row}"]
+        if self.field is not None:
+            where.append(f"field {self.field!r}")
+        return ", ".join(where) + (": " if where else "") + self.message
+
+
+class _Details(msgspec.Struct, frozen=True, omit_defaults=True):
+    title: str
+    status: int
+    detail: str
+    type: str | None = None
+    errors: Sequence[FieldError] = ()
+
+
+class ProblemError(Exception):
+    """A request that is refused with a status, a reason and, for rows, what is wrong where."""
+
+    def __init__(self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: bytes = b"") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+    @classmethod
+    def of_rows(cls, errors: Sequence[FieldError]) -> ProblemError:
+        """The refusal of rows: the detail names the first error, the list the first twenty."""
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return cls(422, f"{errors[0]}{more}", errors[:LISTED])
+
+    def response(self) -> Response:
+        """The answer to write."""
+        title = HTTPStatus(self.status).phrase
+        details = _Details(title, self.status, self.detail, "about:blank", self.errors)
+        return Response(self.status, msgspec.json.encode(details), CONTENT_TYPE, self.headers)

@@ -1,0 +1,113 @@
+"""From a request to its answer: path, method, key, handler."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TypeAlias
+
+import httptools
+import msgspec
+
+from scoring_service.context import Context
+from scoring_service.keys import Keys
+from scoring_service.messages import Request, Response
+from scoring_service.openapi import document
+from scoring_service.problem import ProblemError
+from scoring_service.scoring import Scorer
+from scoring_service.settings import Settings
+
+Handler: TypeAlias = Callable[[Request, str], Response]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What answers a path. `allow` lists its methods as the `Allow` header does."""
+
+    allow: bytes
+    handler: Handler
+    guarded: bool = False
+
+
+class Router:
+    """Answers requests; every refusal is a problem, and nothing is raised."""
+
+    def __init__(self, context: Context, settings: Settings, keys: Keys, scorer: Scorer) -> None:
+        self.draining = False
+        self._keys = keys
+        self._routes = {
+            b"/score": Route(b"POST", scorer.score, guarded=True),
+            b"/health/live": Route(b"GET, HEAD", _fixed({"status": "live"})),
+            b"/health/ready": Route(b"GET, HEAD", self._ready),
+            b"/metadata": Route(b"GET, HEAD", _fixed(_metadata(context, settings))),
+            b"/openapi.json": Route(b"GET, HEAD", _fixed(document(context.schema, settings))),
+        }
+
+    def answer(self, request: Request) -> Response:
+        """The answer to a complete request."""
+        try:
+            route, key_id = self._admit(request)
+            return route.handler(request, key_id)
+        except ProblemError as problem:
+            return problem.response()
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            return ProblemError(500, "the service failed; its log says why").response()
+
+    def refusal(self, request: Request) -> Response | None:
+        """The answer to a request whose body is not worth waiting for; None if it is."""
+        try:
+            self._admit(request)
+        except ProblemError as problem:
+            return problem.response()
+        return None
+
+    def _admit(self, request: Request) -> tuple[Route, str]:
+        route = self._routes.get(request.path) or self._find(request.path)
+        if request.method not in route.allow.split(b", "):
+            method = request.method.decode()
+            raise ProblemError(
+                405,
+                f"{method} is not allowed here, use {route.allow.decode()}",
+                headers=b"allow: %s\r\n" % route.allow,
+            )
+        if not route.guarded:
+            return route, ""
+        key_id = self._keys.holder(request.headers.get(b"authorization"))
+        if key_id is None:
+            raise ProblemError(
+                401, "send a valid key as `Authorization: Bearer KEY`", headers=b"www-authenticate: Bearer\r\n"
+            )
+        return route, key_id
+
+    def _find(self, target: bytes) -> Route:
+        try:
+            path = httptools.parse_url(target).path or b"/"
+        except httptools.HttpParserInvalidURLError:
+            path = target
+        if path not in self._routes:
+            known = ", ".join(sorted(route.decode() for route in self._routes))
+            raise ProblemError(404, f"there is no {path.decode('latin-1')}; there are {known}")
+        return self._routes[path]
+
+    def _ready(self, _request: Request, _key_id: str) -> Response:
+        if self.draining:
+            return Response(503, b'{"status":"draining"}')
+        return Response(200, b'{"status":"ready"}')
+
+
+def _fixed(content: object) -> Handler:
+    response = Response(200, msgspec.json.encode(content))
+    return lambda _request, _key_id: response
+
+
+def _metadata(context: Context, settings: Settings) -> dict[str, object]:
+    return {
+        "name": context.schema.recipe,
+        "model_version": settings.model_version,
+        "image_digest": settings.image_digest,
+        "environment": settings.environment,
+        "target": context.schema.target,
+        "features": context.schema.features,
+        **context.model.metadata(),
+    }

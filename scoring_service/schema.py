@@ -1,0 +1,47 @@
+"""What a row looks like, as `schema.json` in the image says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import msgspec
+
+
+class SchemaError(Exception):
+    """`schema.json` cannot be used; the message says why."""
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """One column of a row; bounds are inclusive, None is unbounded."""
+
+    name: str
+    type: Literal["number"]
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Schema(msgspec.Struct, frozen=True):
+    """The features in the order that the model takes them, and what it predicts from them."""
+
+    recipe: str
+    target: str
+    features: Annotated[tuple[Feature, ...], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"features {repeated} occur more than once")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the features, in order."""
+        return [feature.name for feature in self.features]
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The schema in a file; raises `SchemaError`."""
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=cls)
+        except (OSError, msgspec.DecodeError) as error:
+            raise SchemaError(f"{file} cannot be used: {error}") from None

@@ -1,0 +1,95 @@
+"""The life of a replica: load, listen, say that it is ready, answer until told to stop, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from scoring_service.connection import Connection
+from scoring_service.context import Context
+from scoring_service.hub import Hub
+from scoring_service.keys import Keys
+from scoring_service.request_log import RequestLog
+from scoring_service.routes import Router
+from scoring_service.scoring import Scorer
+from scoring_service.settings import Settings
+
+BACKLOG: Final = 1024
+TICK_SECONDS: Final = 0.5
+DRAIN_TICK_SECONDS: Final = 0.02
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM, SIGINT or the end of the supervisor, then drain; raises what loading raises."""
+    context = Context.load(Path(settings.context))
+    keys = Keys.read(Path(settings.keys_file))
+    log = RequestLog.create(Path(settings.log_dir)) if settings.log_dir else None
+    router = Router(context, settings, keys, Scorer(context, settings, log))
+    hub = Hub(router, settings)
+    stop = _stop_event(settings)
+    listener = await _listen(hub)
+    _announce(settings, listener)
+    await _run(hub, stop)
+    router.draining = True
+    listener.close()
+    await _drain(hub)
+    context.model.unload()
+    if log is not None:
+        log.close()
+
+
+def _stop_event(settings: Settings) -> asyncio.Event:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if settings.alive_fd is not None:
+        loop.add_reader(settings.alive_fd, _on_orphaned, settings.alive_fd, stop)
+    return stop
+
+
+def _on_orphaned(descriptor: int, stop: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(descriptor)
+    stop.set()
+
+
+async def _listen(hub: Hub) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    settings = hub.settings
+    if settings.listen_fd is None:
+        return await loop.create_server(lambda: Connection(hub), settings.host, settings.port, backlog=BACKLOG)
+    inherited = socket.socket(fileno=settings.listen_fd)
+    inherited.setblocking(False)
+    return await loop.create_server(lambda: Connection(hub), sock=inherited, backlog=BACKLOG)
+
+
+def _announce(settings: Settings, listener: asyncio.Server) -> None:
+    host, port = listener.sockets[0].getsockname()[:2]
+    print(f"scoring_service: ready on {host}:{port}, model version {settings.model_version}", flush=True)
+    if settings.ready_fd is not None:
+        with suppress(BrokenPipeError):
+            os.write(settings.ready_fd, b"1")
+        os.close(settings.ready_fd)
+
+
+async def _run(hub: Hub, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        hub.tick(loop.time())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+
+
+async def _drain(hub: Hub) -> None:
+    """Answer every connection once more with `connection: close`; those that ask nothing are closed in the end."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + hub.settings.drain_seconds
+    hub.start_drain(loop.time())
+    while hub.connections and loop.time() < end:
+        hub.tick(loop.time())
+        await asyncio.sleep(DRAIN_TICK_SECONDS)

@@ -1,0 +1,94 @@
+"""Every setting of the service, read from the environment variables `SCORING_…`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+import msgspec
+
+PREFIX = "SCORING_"
+Descriptor = Annotated[int, msgspec.Meta(ge=0)]
+Size = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class SettingsError(Exception):
+    """A setting is missing or has a value that cannot be used; the message names the variable."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be set. A field `x_y` is the environment variable `SCORING_X_Y`."""
+
+    keys_file: str
+    """File of API keys, one `<id> <key>` a line."""
+
+    context: str = "."
+    """Folder of the image: manifest, schema, model."""
+
+    model_version: int = 0
+    """Version of the model in the registry."""
+
+    image_digest: str = ""
+    """Digest of the image that runs."""
+
+    environment: str = "local"
+    """Endpoint that this replica belongs to."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on, unless a socket is inherited."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    """Port to listen on, unless a socket is inherited."""
+
+    listen_fd: Descriptor | None = None
+    """Descriptor of an inherited listening socket."""
+
+    ready_fd: Descriptor | None = None
+    """Descriptor that gets one byte, and is closed, as soon as requests are answered."""
+
+    alive_fd: Descriptor | None = None
+    """Descriptor of a pipe whose end-of-file means that the supervisor is gone: drain and exit."""
+
+    log_dir: str | None = None
+    """Folder of the request log; without it requests are not logged."""
+
+    drain_seconds: Seconds = 5.0
+    """Longest time between SIGTERM and exit."""
+
+    drain_idle_seconds: Seconds = 1.0
+    """While draining, a connection without a request for so long is closed."""
+
+    idle_seconds: Seconds = 120.0
+    """A connection without a request for so long is closed."""
+
+    header_seconds: Seconds = 10.0
+    """Time for the headers of a request to arrive."""
+
+    body_seconds: Seconds = 30.0
+    """Time for the body of a request to arrive, and for an answer to be taken."""
+
+    max_header_bytes: Size = 32 * 1024
+    """Largest request line and headers."""
+
+    max_body_bytes: Size = 8 * 1024 * 1024
+    """Largest request body."""
+
+    max_rows: Size = 10_000
+    """Most rows in one request."""
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """The settings of an environment; raises `SettingsError`. An empty variable counts as unset."""
+        given = {name: environ.get(PREFIX + name.upper(), "") for name in cls.__struct_fields__}
+        try:
+            return msgspec.convert({name: text for name, text in given.items() if text}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(_explain(str(error))) from None
+
+
+def _explain(message: str) -> str:
+    if "missing required field `keys_file`" in message:
+        return f"{PREFIX}KEYS_FILE is not set: name a file with one `<id> <key>` a line"
+    reason, _, path = message.partition(" - at `$.")
+    return f"{PREFIX}{path.rstrip('`').upper()}: {reason}"
