@@ -1,0 +1,125 @@
+"""The demo's story: a first model, a better one, and one that is not good enough; and its summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from prefect.client.orchestration import get_client
+
+from cli.bootstrap import land_rows
+from cli.chain import ChainError, Report, Stage, follow_batch, follow_retrain
+from platforms.protocols import EndpointStatus, JournalEntry
+from platforms.selection import current
+from platforms.settings import ROOT, Settings
+from recipes import catalog
+from tasks.publishing import PublishError, publish
+
+RECIPE: Final = "diabetes"
+FIRST_ROWS: Final = 120
+WORSE: Final = {"alpha": 1000.0}
+TIMEOUT: Final = 300.0
+"""Seconds that one chapter may take."""
+
+
+class StoryError(Exception):
+    """A chapter ended otherwise than it should; the message names the run and its end."""
+
+
+def play(settings: Settings, report: Report) -> None:
+    """Run the three chapters; raises `StoryError`."""
+    try:
+        publish(catalog.names(), f"{settings.prefect_url}/api")
+        report(f"a first batch of {FIRST_ROWS} rows lands")
+        _expect("Released", _land("first.csv", slice(FIRST_ROWS), report))
+        report("the remaining rows land")
+        _expect("Released", _land("second.csv", slice(FIRST_ROWS, None), report))
+        report(f"a candidate with {WORSE} is trained")
+        _expect("NotPromoted", _retrain(WORSE, report))
+    except (ChainError, PublishError) as error:
+        raise StoryError(str(error)) from error
+
+
+def _land(name: str, rows: slice, report: Report) -> list[Stage]:
+    return follow_batch(RECIPE, land_rows(RECIPE, name, rows), report, TIMEOUT)
+
+
+def _retrain(parameters: Mapping[str, float], report: Report) -> list[Stage]:
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(f"retrain/{RECIPE}")
+        run = client.create_flow_run_from_deployment(deployment.id, parameters={"parameters": dict(parameters)})
+    return follow_retrain(RECIPE, run, report, TIMEOUT)
+
+
+def _expect(outcome: str, stages: list[Stage]) -> None:
+    last = stages[-1]
+    if last.outcome != outcome:
+        raise StoryError(f"{last.flow} run {last.run} ended {last.outcome}, expected {outcome}: {last.message}")
+
+
+def summary(settings: Settings) -> str:
+    """Verdicts with their numbers, model versions, URLs, and a curl line with the answer that it just gave."""
+    return "\n".join(["", *_decisions(), *_versions(), *_addresses(settings), *_conversation(settings), ""])
+
+
+def _decisions() -> Iterator[str]:
+    for entry in current().journal.entries(RECIPE):
+        if "decision" in entry.details:
+            yield f"{entry.action:12} {_numbers(entry)}"
+
+
+def _numbers(entry: JournalEntry) -> str:
+    what = entry.details
+    candidate = f"{what['metric']} {what['candidate']:.1f}"
+    if what["champion"] is None:
+        return f"version {entry.model_version}: {candidate} ({entry.reason})"
+    name = f"version {entry.model_version}" if entry.model_version else "candidate"
+    return (
+        f"{name}: {candidate} against {what['champion']:.1f} of champion {what['champion_version']}; improvement "
+        f"{what['improvement']:.1f}, {what['confidence']:.0%} bounds [{what['lower_bound']:.1f}, "
+        f"{what['upper_bound']:.1f}] ({entry.reason})"
+    )
+
+
+def _versions() -> Iterator[str]:
+    registry = current().registry
+    champion = registry.champion(RECIPE)
+    for model in registry.versions(RECIPE):
+        mark = " = champion" if model == champion else ""
+        yield f"{'model':12} {RECIPE} {model.version}, dataset version {model.tags['dataset_version']}{mark}"
+
+
+def _addresses(settings: Settings) -> Iterator[str]:
+    for status in _served():
+        yield f"{status.environment:12} {status.url} serves {status.image.name}"
+    yield f"{'Prefect UI':12} {settings.prefect_url}"
+
+
+def _served() -> list[EndpointStatus]:
+    endpoints = current().endpoints
+    statuses = [endpoints.status(RECIPE, "qa"), endpoints.status(RECIPE, "prod")]
+    return [status for status in statuses if status]
+
+
+def _conversation(settings: Settings) -> Iterator[str]:
+    """The curl line for the last endpoint, and what it prints."""
+    status = _served()[-1]
+    key_file = os.path.relpath(settings.state_dir / "secrets" / status.key_secret, ROOT)
+    recipe = catalog.load(RECIPE)
+    row = recipe.seed_data().iloc[0][list(recipe.features)].round(4).to_dict()
+    line = (
+        f"curl -s {status.url}/score -H \"Authorization: Bearer $(head -1 {key_file} | cut -d' ' -f2)\" "
+        f"-d '{json.dumps({'data': [row]})}'"
+    )
+    yield f"ask it       {line}"
+    yield f"its answer   {_run(line)}"
+
+
+def _run(line: str) -> str:
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    if done.returncode:
+        return f"(curl ended with {done.returncode}: is it installed?)"
+    return done.stdout.strip()
