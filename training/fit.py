@@ -1,0 +1,68 @@
+"""Fit the estimator on the training part and predict the holdout."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from recipes.recipe import Estimator, Parameter, Recipe
+from training.errors import TrainingError
+from training.split import in_holdout, latest
+
+if TYPE_CHECKING:
+    from recipes.recipe import Array
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted estimator with the rows that it did not see; `predictions` has one number per holdout row."""
+
+    estimator: Estimator
+    holdout: pd.DataFrame
+    predictions: Array
+    rows: int
+    rows_train: int
+
+
+def fit(recipe: Recipe, rows: pd.DataFrame, parameters: Mapping[str, Parameter]) -> Fit:
+    """Keep the latest row of each entity, split, fit, predict.
+
+    Raises:
+        TrainingError: There are fewer than two rows on a side of the split, or the predictions are no finite numbers.
+    """
+    entities = latest(recipe, rows)
+    mask = in_holdout(recipe, entities)
+    train, holdout = entities[~mask].reset_index(drop=True), entities[mask].reset_index(drop=True)
+    if min(len(train), len(holdout)) < 2:
+        raise TrainingError(
+            f"recipe {recipe.name!r}: {len(entities)} distinct entities give {len(train)} rows to train on and"
+            f" {len(holdout)} in the holdout; each needs 2: let more rows arrive"
+        )
+    # Estimators with `random_state=None` draw from the global generators.
+    random.seed(0)
+    np.random.seed(0)
+    estimator = recipe.estimator(**parameters)
+    estimator.fit(train[list(recipe.features)], train[recipe.target])
+    return Fit(estimator, holdout, predict(recipe, estimator, holdout), len(rows), len(train))
+
+
+def predict(recipe: Recipe, estimator: Estimator, rows: pd.DataFrame) -> Array:
+    """One finite float64 per row; raises `TrainingError`."""
+    found = np.asarray(estimator.predict(rows[list(recipe.features)]), dtype="float64")
+    predictions = found.reshape(-1)
+    if predictions.shape != (len(rows),):
+        raise TrainingError(f"recipe {recipe.name!r}: predict gave shape {found.shape} for {len(rows)} rows")
+    if not np.isfinite(predictions).all():
+        raise TrainingError(f"recipe {recipe.name!r}: predict gave NaN or infinity; look at the parameters")
+    return predictions
+
+
+def metrics(recipe: Recipe, fitted: Fit) -> dict[str, float]:
+    """Every metric of the recipe on the holdout, the primary one first."""
+    actual = fitted.holdout[recipe.target].to_numpy(dtype="float64")
+    return {metric.name: float(metric.function(actual, fitted.predictions)) for metric in recipe.metrics}

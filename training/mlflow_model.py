@@ -1,0 +1,47 @@
+"""The model as an MLflow model folder, so that anything that reads MLflow models reads ours."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from training import skops_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recipes.recipe import Array, Estimator
+
+_PACKAGES: Final = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
+
+
+def write(folder: Path, estimator: Estimator, features: pd.DataFrame, predictions: Array) -> None:
+    """Write the folder with signature and input example."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import mlflow.sklearn
+    from mlflow.models import infer_signature
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # MLflow's own advice on dependencies that it cannot see; ours are explicit.
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.save_model(
+            estimator,
+            folder,
+            signature=infer_signature(features, predictions),
+            input_example=features.head(3),
+            conda_env=_environment(),
+            serialization_format="skops",
+            skops_trusted_types=skops_file.untrusted(estimator),
+        )
+
+
+def _environment() -> dict[str, object]:
+    pinned = [f"{name}=={version(name)}" for name in _PACKAGES]
+    python = f"python={platform.python_version()}"
+    return {"name": "model", "channels": ["conda-forge"], "dependencies": [python, "pip", {"pip": pinned}]}

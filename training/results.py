@@ -1,0 +1,48 @@
+"""Write what a fit gave, in the order that makes `result.json` the proof of a complete folder."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from recipes.recipe import Recipe
+from training import mlflow_model, outputs, plots, portable
+from training.fit import Fit
+
+_REPORTED: Final = ("numpy", "pandas", "scikit-learn")
+
+
+def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float]) -> portable.Portable:
+    """Write everything but `result.json`; returns the form that serves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / outputs.RESULT).unlink(missing_ok=True)
+    features = fitted.holdout[list(recipe.features)]
+    form = portable.write(folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions)
+    shutil.rmtree(folder / outputs.MODEL, ignore_errors=True)
+    mlflow_model.write(folder / outputs.MODEL, fitted.estimator, features, fitted.predictions)
+    outputs.write_json(folder / outputs.METRICS, metrics)
+    predicted = fitted.holdout.assign(**{outputs.PREDICTION: fitted.predictions})
+    predicted.to_parquet(folder / outputs.PREDICTIONS, index=False)
+    actual = fitted.holdout[recipe.target].to_numpy(dtype="float64")
+    plots.write(folder / outputs.PLOTS, recipe.target, actual, fitted.predictions)
+    return form
+
+
+def finish(folder: Path, recipe: Recipe, fitted: Fit, form: portable.Portable, facts: Mapping[str, object]) -> None:
+    """Write `result.json`."""
+    result = {
+        **facts,
+        "rows": fitted.rows,
+        "rows_train": fitted.rows_train,
+        "rows_holdout": len(fitted.holdout),
+        "features": list(recipe.features),
+        "target": recipe.target,
+        "form": form.form,
+        "requirements": list(form.requirements),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _REPORTED}},
+    }
+    outputs.write_json(folder / outputs.RESULT, result)
