@@ -8,14 +8,13 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from prefect.client.orchestration import get_client
-
 from cli.bootstrap import land_rows
 from cli.chain import ChainError, Report, Stage, follow_batch, follow_retrain
 from platforms.protocols import EndpointStatus, JournalEntry
 from platforms.selection import current
 from platforms.settings import ROOT, Settings
 from recipes import catalog
+from tasks.arrivals import start_retrain
 from tasks.publishing import PublishError, publish
 
 RECIPE: Final = "diabetes"
@@ -48,9 +47,7 @@ def _land(name: str, rows: slice, report: Report) -> list[Stage]:
 
 
 def _retrain(parameters: Mapping[str, float], report: Report) -> list[Stage]:
-    with get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name(f"retrain/{RECIPE}")
-        run = client.create_flow_run_from_deployment(deployment.id, parameters={"parameters": dict(parameters)})
+    run = start_retrain(RECIPE, {"parameters": dict(parameters)})
     return follow_retrain(RECIPE, run, report, TIMEOUT)
 
 

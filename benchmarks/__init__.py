@@ -1,0 +1,1 @@
+"""Repeatable measurements; their results stand in docs/benchmarks.md."""
