@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 FLAGS: Final = (
     "--headless",
@@ -41,7 +42,7 @@ class BrowserError(Exception):
 class Page:
     """One open page."""
 
-    connection: ClientConnection
+    connection: Connection
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def open(self, url: str) -> None:
@@ -73,13 +74,14 @@ class Page:
     def images(self) -> list[int]:
         """The natural width in pixels of every image that was drawn from a data URI; 0 for one that is broken."""
         script = "[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.naturalWidth)"
-        return [int(width) for width in self._evaluate(script)]
+        widths = self._evaluate(script)
+        return [int(width) for width in widths] if isinstance(widths, list) else []
 
     def picture(self, file: Path) -> None:
         """Write a PNG of the window."""
         file.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"]))
 
-    def _evaluate(self, script: str) -> Any:
+    def _evaluate(self, script: str) -> object:
         answer = self._call("Runtime.evaluate", expression=script, returnByValue=True)
         return answer["result"].get("value")
 
