@@ -1,0 +1,123 @@
+"""Starting, watching and stopping a supervisor from outside."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from platforms.local import ports, processes, record, services
+from platforms.protocols import PlatformError
+from platforms.settings import ROOT, Settings
+
+START_TIMEOUT = 180.0
+STOP_TIMEOUT = 90.0
+TAIL = 20
+
+Report = Callable[[str], None]
+
+
+def running(state: Path) -> record.Record | None:
+    """The record of a state folder whose supervisor runs."""
+    found = record.read(state)
+    return found if found and found.supervisor() else None
+
+
+def start(settings: Settings, report: Report, *, tied: bool = False) -> subprocess.Popen[bytes]:
+    """Start a supervisor in a session of its own and return when all services are healthy.
+
+    A `tied` one ends with this process. Raises `PlatformError`, with nothing left running, if a port is taken or a
+    service does not get healthy.
+    """
+    sweep(settings.state_dir)
+    ports.require_free(settings)
+    log = services.log(settings, "supervisor")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "platforms.local.supervisor", *(["--tied"] if tied else [])],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **services.environment(settings)},
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    try:
+        _await_healthy(settings, supervisor, report)
+    except BaseException:
+        stop(settings.state_dir)
+        raise
+    return supervisor
+
+
+def stop(state: Path) -> bool:
+    """End the supervisor of a state folder and all that it started; False if there was nothing to end."""
+    found = running(state)
+    supervisor = found and found.supervisor()
+    if supervisor:
+        processes.end([supervisor], STOP_TIMEOUT)
+    return sweep(state) or supervisor is not None
+
+
+def sweep(state: Path) -> bool:
+    """End what a killed supervisor left behind; False if there was nothing. A live supervisor is left alone."""
+    return False if _supervised(state) else end_leftovers(state)
+
+
+def end_leftovers(state: Path) -> bool:
+    """`sweep` for the supervisor itself, which holds the lock already."""
+    found = record.read(state)
+    leftovers = (found.leftovers() if found else set()) | processes.marked(state)
+    leftovers -= {psutil.Process(), *psutil.Process().parents()}
+    processes.end_all(leftovers, 10)
+    return bool(leftovers)
+
+
+def _supervised(state: Path) -> bool:
+    file = state / "supervisor.lock"
+    if not file.exists():
+        return False
+    with file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _await_healthy(settings: Settings, supervisor: subprocess.Popen[bytes], report: Report) -> None:
+    told: set[str] = set()
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        found = record.read(settings.state_dir)
+        if supervisor.poll() is not None:
+            raise PlatformError(_why(settings))
+        if found and found.pid == supervisor.pid:
+            for name in [e.status.name for e in found.services if e.status.healthy and e.status.name not in told]:
+                told.add(name)
+                report(f"{name} is up")
+            if found.phase == "up":
+                return
+        time.sleep(0.1)
+    raise PlatformError(f"the services were not healthy after {START_TIMEOUT:.0f} s: {_why(settings)}")
+
+
+def _why(settings: Settings) -> str:
+    """The supervisor's last words and those of the services that are not healthy."""
+    found = record.read(settings.state_dir)
+    names = [entry.status.name for entry in found.services if not entry.status.healthy] if found else []
+    logs = [services.log(settings, name) for name in ("supervisor", *names)]
+    return "\n".join(f"{log}:\n{_tail(log)}" for log in logs if log.exists())
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 20_000))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-TAIL:])

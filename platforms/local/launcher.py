@@ -1,0 +1,191 @@
+"""Starts Python programs in milliseconds: a process that has imported the heavy libraries and forks itself.
+
+A flow run's own work starts seconds after its process does, and nearly all of that time goes into imports. The
+launcher imports once and waits on a unix socket. For each request it forks; the fork takes over the client's
+environment, working directory and standard files and runs the module that the client names as `__main__`.
+
+What a fork must not have is code of ours that may have changed since: so this file imports nothing of ours, is run as
+a script, and preloads only what is installed; when that changes, it ends and the supervisor starts it again.
+
+The wire, all integers little-endian: the client sends the three standard files and a length (4 bytes) with as many
+bytes after it: working directory, number of arguments, arguments and environment, separated by NUL. It is told the
+fork's pid (4 bytes) and, at the end, its exit code (2 bytes, a signal's number negative). A length of 0 is a ping and
+is answered with 0. The fork ends when its client does; it outlives the launcher.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import runpy
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+PRELOADED = (
+    "prefect.main prefect.engine prefect.flow_engine prefect.task_engine prefect.deployments prefect.artifacts "
+    "prefect.runtime prefect.events prefect.events.clients prefect.logging.handlers prefect.concurrency.sync "
+    "prefect._internal.metrics prefect.filesystems prefect.variables prefect.input prefect.blocks.notifications "
+    "numpy scipy.stats pandas pyarrow pyarrow.parquet pyarrow.compute pyarrow.dataset deltalake sklearn.base "
+    "sklearn.pipeline sklearn.linear_model sklearn.ensemble sklearn.metrics mlflow mlflow.pyfunc mlflow.sklearn "
+    "pandera.pandas matplotlib.figure matplotlib.backends.backend_agg filelock msgspec httpx psutil upath"
+).split()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client wants to be run: `arguments` is the module and what its `sys.argv` holds after the program."""
+
+    directory: str
+    arguments: list[str]
+    environment: dict[bytes, bytes]
+    files: list[int]
+
+
+class Launcher:
+    """The listening side. `serve` returns only in a fork, with the request and the connection to its client."""
+
+    def __init__(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        path.chmod(0o600)
+        self._listener.listen(64)
+        self._installed = _installed()
+        self._connections: dict[int, socket.socket] = {}
+
+    def serve(self) -> tuple[Request, socket.socket]:
+        """Answer clients for ever."""
+        signal.signal(signal.SIGCHLD, lambda *_: self._reap())
+        while True:
+            connection = self._listener.accept()[0]
+            connection.settimeout(5)
+            with contextlib.suppress(OSError, ValueError):
+                request = _receive(connection)
+                if request is None:
+                    connection.sendall(bytes(4))
+                elif self._fork(request, connection):
+                    return request, connection
+            if connection not in self._connections.values():
+                connection.close()
+
+    def _fork(self, request: Request, connection: socket.socket) -> bool:
+        """True in the fork."""
+        if self._installed != _installed():
+            sys.exit("the installed packages changed: starting again with the new ones")
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        pid = os.fork()
+        if pid:
+            self._connections[pid] = connection
+            for file in request.files:
+                os.close(file)
+        else:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._listener.close()
+            for other in self._connections.values():
+                other.close()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        return not pid
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                with self._connections.pop(ended[0]) as connection, contextlib.suppress(OSError):
+                    connection.sendall(_exit_code(os.waitstatus_to_exitcode(ended[1])))
+
+
+def main() -> NoReturn:
+    """Preload, then serve the socket that the only argument names."""
+    for name in PRELOADED:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(f"launcher: {name} is not preloaded: {error}", file=sys.stderr, flush=True)
+    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+        print(f"launcher: {threads} threads before the first fork, forks may hang", file=sys.stderr, flush=True)
+    gc.freeze()
+    request, connection = Launcher(Path(sys.argv[1])).serve()
+    code = 1
+    try:
+        code = _run(request, connection)
+    finally:
+        with contextlib.suppress(OSError):
+            connection.sendall(_exit_code(code))
+    sys.exit(code)
+
+
+def _receive(connection: socket.socket) -> Request | None:
+    """The client's request, None for a ping; raises `ValueError` if it hangs up in the middle."""
+    head, files, _, _ = socket.recv_fds(connection, 4, 3)
+    size, body = int.from_bytes(head, "little"), b""
+    while len(body) < size:
+        if not (part := connection.recv(size - len(body))):
+            raise ValueError("the client hung up")
+        body += part
+    if not size:
+        return None
+    directory, count, *rest = body.split(b"\0")
+    pairs = (entry.partition(b"=") for entry in rest[int(count) :])
+    arguments = [os.fsdecode(argument) for argument in rest[: int(count)]]
+    return Request(os.fsdecode(directory), arguments, {name: value for name, _, value in pairs}, files)
+
+
+def _run(request: Request, connection: socket.socket) -> int:
+    """Become the program that the client asked for; returns its exit code."""
+    os.setsid()
+    _take_over(request)
+    connection.settimeout(None)
+    connection.sendall(os.getpid().to_bytes(4, "little"))
+    threading.Thread(target=_end_with_client, args=[connection], daemon=True).start()
+    module = request.arguments[0]
+    sys.argv = [module, *request.arguments[1:]]
+    sys.modules.pop(module, None)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _take_over(request: Request) -> None:
+    os.chdir(request.directory)
+    os.environb.clear()
+    os.environb.update(request.environment)
+    for number, file in enumerate(request.files):
+        os.dup2(file, number)
+        os.close(file)
+    additions = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    sys.path[:0] = [request.directory, *additions]
+    importlib.invalidate_caches()
+    # Both were made when the launcher started: every fork would draw the same numbers and see the old settings.
+    importlib.import_module("numpy").random.seed()
+    importlib.import_module("prefect.context").refresh_global_settings_context()
+    importlib.import_module("prefect.logging.configuration").setup_logging()
+
+
+def _end_with_client(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while connection.recv(1):
+            pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _exit_code(code: int) -> bytes:
+    return code.to_bytes(2, "little", signed=True)
+
+
+def _installed() -> list[int]:
+    """What tells one set of installed packages from another."""
+    return [os.stat(folder).st_mtime_ns for folder in sys.path if folder.endswith("site-packages")]
+
+
+if __name__ == "__main__":
+    main()

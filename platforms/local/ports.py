@@ -1,0 +1,41 @@
+"""Whether the ports that the settings name are free."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import psutil
+
+from platforms.protocols import PlatformError
+from platforms.settings import Settings
+
+SERVED = ("prefect_port", "qa_port", "prod_port")
+
+
+def require_free(settings: Settings) -> None:
+    """Raise `PlatformError` naming every port that is taken, and its setting."""
+    ports = {name: getattr(settings, name) for name in SERVED}
+    taken = {name: port for name, port in ports.items() if not _free(settings.host, port)}
+    if taken:
+        lines = (f"port {port} is taken{_owner(port)}: set RIDGELINE_{name.upper()}" for name, port in taken.items())
+        raise PlatformError("\n".join(lines))
+
+
+def _free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def _owner(port: int) -> str:
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+                return f" by pid {connection.pid}" if connection.pid else ""
+    return ""

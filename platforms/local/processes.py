@@ -1,0 +1,83 @@
+"""Finding and ending processes without ever touching a stranger's.
+
+Everything that a supervisor starts inherits a marker in its environment, the state folder's path. With it and with
+recorded pids and creation times, what a killed supervisor left behind is found; a reused pid has another creation time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import psutil
+
+MARKER = "RIDGELINE_SUPERVISED"
+
+
+def find(pid: int, created: float) -> psutil.Process | None:
+    """The process that had this pid and creation time (seconds since 1970), if it still runs."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if abs(process.create_time() - created) < 0.1 and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
+def created(pid: int) -> float:
+    """When a process was created, in seconds since 1970; 0 if it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).create_time()
+    return 0.0
+
+
+def tree(roots: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """The processes and all their descendants."""
+    found: set[psutil.Process] = set()
+    for root in roots:
+        with contextlib.suppress(psutil.Error):
+            found |= {root, *root.children(recursive=True)}
+    return found
+
+
+def marked(state: Path) -> set[psutil.Process]:
+    """Everything that a supervisor of this state folder started, this process left out."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARKER) == str(state):
+                found.add(process)
+    return found
+
+
+def end(processes: Collection[psutil.Process], grace: float, by: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the processes to end, and kill those that have not after `grace` seconds."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.send_signal(by)
+            process.send_signal(signal.SIGCONT)
+    for process in psutil.wait_procs(processes, grace)[1]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, 5)
+
+
+def end_all(processes: Collection[psutil.Process], grace: float) -> None:
+    """End the processes, the databases among them last and in the way that lets them shut down at once."""
+    databases = {process for process in processes if _is_database(process)}
+    end(set(processes) - databases, grace)
+    end(databases, grace, signal.SIGINT)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process and its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _is_database(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.name() == "postgres"
+    return False

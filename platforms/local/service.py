@@ -1,0 +1,147 @@
+"""One supervised process: started, watched, started again when it dies or hangs, and ended at last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from platforms.local import processes
+from platforms.local.accounts import Account
+from platforms.local.status import ServiceStatus
+from platforms.protocols import PlatformError
+
+LOG_LIMIT = 10 * 2**20
+CHECK_TIMEOUT = 5.0
+PATIENCE = 5
+"""How many checks in a row a healthy service may miss before it counts as hung and is killed."""
+START_TIMEOUT = 120.0
+"""Seconds that a service may take to become healthy."""
+
+
+async def always() -> bool:
+    """The check of a service that is healthy while it runs."""
+    return True
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a service is. `check` tells whether it answers; `prepare` runs before each start, in a thread."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+    url: str | None = None
+    directory: Path = Path("/")
+    account: Account | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace: float = 10.0
+    check: Callable[[], Awaitable[bool]] = always
+    prepare: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Service:
+    """A `Spec` and its process. `failures` counts the lives in a row that ended before the service was healthy."""
+
+    spec: Spec
+    healthy: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: int = 0
+    _process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The running process, None between two lives."""
+        process = self._process
+        return process.pid if process and process.returncode is None else None
+
+    def status(self) -> ServiceStatus:
+        """What is known of it now."""
+        pid = self.pid
+        return ServiceStatus(self.spec.name, pid, pid is not None and self.healthy.is_set(), self.spec.url)
+
+    async def keep(self) -> None:
+        """Start it, and again whenever it is gone, ever more slowly while it never gets healthy."""
+        while True:
+            try:
+                await self._live()
+            except (PlatformError, OSError) as error:
+                self._note(f"cannot start: {error}")
+            self.failures = 0 if self.healthy.is_set() else self.failures + 1
+            self.healthy.clear()
+            await asyncio.sleep(min(0.2 * 2**self.failures, 10.0))
+
+    async def stop(self) -> None:
+        """End the process, and kill what is left of its group."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(self.spec.stop_signal)
+            process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), self.spec.grace)
+        processes.kill_group(process.pid)
+        await process.wait()
+
+    async def _live(self) -> None:
+        await asyncio.to_thread(self.spec.prepare)
+        self._process = process = await self._start()
+        watch = asyncio.create_task(self._watch(process.pid))
+        try:
+            await process.wait()
+        finally:
+            watch.cancel()
+        self._note(f"ended with code {process.returncode}")
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        account = self.spec.account
+        with self._log() as log:
+            return await asyncio.create_subprocess_exec(
+                *self.spec.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(self.spec.environment),
+                cwd=self.spec.directory,
+                start_new_session=True,
+                user=account and account.uid,
+                group=account and account.gid,
+                extra_groups=[] if account else None,
+            )
+
+    async def _watch(self, pid: int) -> None:
+        started, missed = time.monotonic(), 0
+        while missed < PATIENCE:
+            if await self._answers():
+                self.healthy.set()
+                missed = 0
+            elif self.healthy.is_set():
+                missed += 1
+            elif time.monotonic() - started > START_TIMEOUT:
+                break
+            await asyncio.sleep(1.0 if self.healthy.is_set() else 0.1)
+        self._note("does not answer and is killed")
+        processes.kill_group(pid)
+
+    async def _answers(self) -> bool:
+        with contextlib.suppress(OSError, TimeoutError):
+            return await asyncio.wait_for(self.spec.check(), CHECK_TIMEOUT)
+        return False
+
+    def _log(self) -> BinaryIO:
+        log = self.spec.log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > LOG_LIMIT:
+            log.replace(log.with_suffix(".log.1"))
+        return log.open("ab")
+
+    def _note(self, text: str) -> None:
+        with self._log() as log:
+            log.write(f"--- {self.spec.name} {text}\n".encode())

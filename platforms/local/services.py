@@ -1,0 +1,156 @@
+"""The services of the local platform: how each is started and what tells that it is healthy."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+
+from platforms.local import postgres, processes, sockets
+from platforms.local.service import Spec
+from platforms.settings import ROOT, Settings
+
+LISTENER = False
+"""Whether `ridgeline listen` exists and is a service."""
+FRESH = 15.0
+"""Seconds after which a worker that gives no sign of life counts as hung."""
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a process must have in its environment to belong to these settings, whatever `.env` says."""
+    api = f"{settings.prefect_url}/api"
+    fields = settings.model_dump(mode="json", exclude_none=True)
+    fields["state"] = str(settings.state_dir)
+    local = ",".join(part for part in (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost", settings.host) if part)
+    return {
+        **{f"RIDGELINE_{name.upper()}": str(value) for name, value in fields.items()},
+        "PREFECT_API_URL": api,
+        "PREFECT_HOME": str(settings.state_dir / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "NO_PROXY": local,
+        "no_proxy": local,
+        processes.MARKER: str(settings.state_dir),
+    }
+
+
+def log(settings: Settings, name: str) -> Path:
+    """The log file of a service."""
+    return settings.state_dir / "logs" / "services" / f"{name}.log"
+
+
+def database(settings: Settings) -> tuple[str, Spec | None]:
+    """The URL of Prefect's database and, unless the settings name one that runs elsewhere, the service behind it."""
+    if settings.database_url:
+        return settings.database_url, None
+    cluster = postgres.locate(settings.state_dir)
+    spec = Spec(
+        name="postgres",
+        command=cluster.command,
+        environment=postgres.environment() | {processes.MARKER: str(settings.state_dir)},
+        log=log(settings, "postgres"),
+        account=cluster.account,
+        # SIGTERM would wait until the last client is gone.
+        stop_signal=signal.SIGINT,
+        grace=20.0,
+        check=_connects(cluster.sockets / ".s.PGSQL.5432"),
+        prepare=cluster.prepare,
+    )
+    return cluster.url, spec
+
+
+def server(settings: Settings, database_url: str) -> Spec:
+    """The Prefect server with its UI."""
+    names = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url,
+        "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "15",
+        "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "15",
+        "PREFECT_SERVER_API_HOST": settings.host,
+        "PREFECT_SERVER_API_PORT": str(settings.prefect_port),
+        "PREFECT_UI_API_URL": f"{settings.prefect_url}/api",
+    }
+    command = (sys.executable, "-m", "prefect", "server", "start")
+    spec = _python(settings, "server", command, names)
+    return dataclasses.replace(spec, url=settings.prefect_url, check=_responds(f"{settings.prefect_url}/api/health"))
+
+
+def worker(settings: Settings) -> Spec:
+    """The worker of the work pool, which it creates."""
+    alive = settings.state_dir / "worker.alive"
+    names = {"PREFECT_WORKER_QUERY_SECONDS": "1", "RIDGELINE_LAUNCHER": str(sockets.launcher(settings.state_dir))}
+    spec = _python(settings, "worker", (sys.executable, "-m", "platforms.local.worker", str(alive)), names)
+    return dataclasses.replace(spec, check=_fresh(alive), prepare=functools.partial(alive.unlink, missing_ok=True))
+
+
+def launcher(settings: Settings) -> Spec:
+    """The process that starts flow runs by forking itself."""
+    socket = sockets.launcher(settings.state_dir)
+    # A library's threads do not survive a fork, so none may start: they are the pools of BLAS, Arrow and deltalake.
+    names = {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+        "_RJEM_MALLOC_CONF": "background_thread:false",
+        "MPLBACKEND": "agg",
+    }
+    program = Path(__file__).with_name("launcher.py")
+    spec = _python(settings, "launcher", (sys.executable, "-P", str(program), str(socket)), names)
+    return dataclasses.replace(spec, check=_pongs(socket), prepare=functools.partial(socket.unlink, missing_ok=True))
+
+
+def listener(settings: Settings) -> Spec:
+    """The process that turns arrived files into runs."""
+    return _python(settings, "listener", (sys.executable, "-m", "cli.main", "listen"), {})
+
+
+def _python(settings: Settings, name: str, command: tuple[str, ...], names: dict[str, str]) -> Spec:
+    variables = {**os.environ, **environment(settings), **names}
+    return Spec(name, command, variables, log(settings, name), directory=ROOT)
+
+
+def _connects(socket: Path) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+        writer.close()
+        return True
+
+    return check
+
+
+def _pongs(socket: Path) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        reader, writer = await asyncio.open_unix_connection(str(socket))
+        try:
+            writer.write(bytes(4))
+            return await reader.read(4) == bytes(4)
+        finally:
+            writer.close()
+
+    return check
+
+
+def _responds(url: str) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=None) as client:
+            try:
+                return (await client.get(url)).is_success
+            except httpx.TransportError as error:
+                raise ConnectionError(str(error)) from error
+
+    return check
+
+
+def _fresh(file: Path) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return time.time() - file.stat().st_mtime < FRESH
+
+    return check

@@ -1,0 +1,53 @@
+"""The short folder of a state's sockets, and the random id that names it.
+
+A unix socket's path may have 107 bytes at most, so sockets cannot live in a state folder of any depth. The id is
+random and kept in the state folder: a new clone at an old path finds nothing of its predecessor.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from platforms.protocols import PlatformError
+
+SHORT = Path("/tmp")
+
+
+def identity(state: Path) -> str:
+    """The random id of a state folder, made once; of two that ask at the same time both get the same."""
+    file = state / "postgres.id"
+    if not file.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        mine = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+        mine.write_text(secrets.token_hex(8))
+        try:
+            os.link(mine, file)
+        except FileExistsError:
+            pass
+        finally:
+            mine.unlink()
+    return file.read_text().strip()
+
+
+def folder(state: Path) -> Path:
+    """The state's socket folder, made if missing; raises `PlatformError` if somebody else's stands in its place."""
+    return own(SHORT / f"ridgeline-{identity(state)}")
+
+
+def own(path: Path) -> Path:
+    """Make a folder of ours in a place that is open to all; others may pass through it, but neither list nor write.
+
+    Raises `PlatformError` if somebody else's stands there.
+    """
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.is_symlink() or path.stat().st_uid != os.geteuid():
+        raise PlatformError(f"{path} belongs to somebody else: delete it, or the file postgres.id in the state folder")
+    path.chmod(0o711)
+    return path
+
+
+def launcher(state: Path) -> Path:
+    """The socket of the launcher."""
+    return folder(state) / "launcher.sock"

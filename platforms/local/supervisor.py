@@ -1,0 +1,176 @@
+"""The supervisor: starts the services of a state folder, keeps them running, and ends them in order.
+
+One per state folder. What it knows stands in `services.json`; what it is told is SIGTERM. It is the reaper of all its
+descendants: a flow run whose worker was killed becomes its child and is still found when everything has to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import IO
+
+import psutil
+
+from platforms.local import control, processes, record, services
+from platforms.local.replicas_shim import ReplicaSets
+from platforms.local.service import Service
+from platforms.protocols import PlatformError
+from platforms.settings import Settings
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+HOPELESS = 3
+"""After how many failed starts in a row the first start of everything is given up."""
+
+
+@dataclass
+class Supervisor:
+    """All services of one state folder."""
+
+    settings: Settings
+    phase: record.Phase = "starting"
+    _services: list[Service] = field(default_factory=list)
+    _keepers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; raises `PlatformError` if a service cannot be brought up at first."""
+        self.replicas = ReplicaSets(self.settings)
+        self._keepers["replicas"] = asyncio.create_task(self.replicas.run())
+        reporter = asyncio.create_task(self._report())
+        boot = asyncio.create_task(self._boot())
+        waiting = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({boot, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if boot.done():
+                boot.result()
+                self.phase = "up"
+                await waiting
+        except PlatformError:
+            self.phase = "failed"
+            raise
+        finally:
+            boot.cancel()
+            reporter.cancel()
+            self.phase = "failed" if self.phase == "failed" else "stopping"
+            self._write()
+            await self._end()
+            self._write()
+
+    async def _boot(self) -> None:
+        url, database = await asyncio.to_thread(services.database, self.settings)
+        # Importing takes longest, so what only imports starts before the database is there.
+        early = [services.launcher(self.settings), services.worker(self.settings)]
+        if services.LISTENER:
+            early.append(services.listener(self.settings))
+        started = [self._keep(Service(spec)) for spec in early]
+        if database:
+            await self._healthy(self._keep(Service(database)))
+        started.append(self._keep(Service(services.server(self.settings, url))))
+        for service in started:
+            await self._healthy(service)
+
+    def _keep(self, service: Service) -> Service:
+        self._services.append(service)
+        self._keepers[service.spec.name] = asyncio.create_task(service.keep())
+        return service
+
+    async def _healthy(self, service: Service) -> None:
+        while not service.healthy.is_set():
+            if service.failures >= HOPELESS or self._keepers[service.spec.name].done():
+                raise PlatformError(f"the service {service.spec.name} does not start: see {service.spec.log}")
+            await asyncio.sleep(0.1)
+
+    async def _report(self) -> None:
+        strays: set[int] = set()
+        while True:
+            self._write()
+            strays = self._reap(strays)
+            await asyncio.sleep(0.5)
+
+    def _write(self) -> None:
+        statuses = [service.status() for service in self._services] + self.replicas.services()
+        record.write(self.settings, self.phase, statuses)
+
+    def _reap(self, before: set[int]) -> set[int]:
+        """Bury adopted children. asyncio buries its own at once, so whoever is dead twice in a row is adopted."""
+        dead = {child.pid for child in psutil.Process().children() if _is_zombie(child)}
+        for pid in dead & before:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        return dead
+
+    async def _end(self) -> None:
+        replicas = self._keepers.pop("replicas")
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await self._stop("worker", "listener")
+        await asyncio.to_thread(self._end_runs)
+        replicas.cancel()
+        await asyncio.gather(replicas, return_exceptions=True)
+        await self._stop("launcher", "server")
+        await self._stop("postgres")
+        await asyncio.to_thread(lambda: processes.end(processes.tree(psutil.Process().children()), 3))
+
+    async def _stop(self, *names: str) -> None:
+        await asyncio.gather(*(service.stop() for service in self._services if service.spec.name in names))
+
+    def _end_runs(self) -> None:
+        """End flow runs and their jobs while the server can still be told: the launcher's forks and all orphans."""
+        pids = {service.spec.name: service.pid for service in self._services}
+        serving = {*pids.values(), *(status.pid for status in self.replicas.services())}
+        mine = psutil.Process().children()
+        forks = [fork for child in mine if child.pid == pids.get("launcher") for fork in child.children()]
+        processes.end(processes.tree([*forks, *(child for child in mine if child.pid not in serving)]), 8)
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return False
+
+
+def main() -> None:
+    """Supervise the state folder of the settings until SIGTERM; one argument `--tied` ends with the parent."""
+    settings = Settings()
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if "--tied" in sys.argv[1:]:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    lock = _lock(settings)
+    try:
+        control.end_leftovers(settings.state_dir)
+        asyncio.run(_supervise(settings))
+    except PlatformError as error:
+        sys.exit(str(error))
+    finally:
+        lock.close()
+
+
+async def _supervise(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await Supervisor(settings).run(stop)
+
+
+def _lock(settings: Settings) -> IO[str]:
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    lock = (settings.state_dir / "supervisor.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
+    return lock
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()
