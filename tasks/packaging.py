@@ -29,11 +29,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SERVICE: Final = ROOT / "scoring_service"
 TEMPLATES: Final = ROOT / "deployments" / "image"
 MANIFEST: Final = "manifest.json"
-PACKAGES: Final = {
-    "weights": ("httptools", "msgspec", "numpy", "uvloop"),
-    "skops": ("httptools", "msgspec", "numpy", "skops", "uvloop"),
-}
-"""What each portable form needs to be served, before dependencies."""
+SERVICE_PACKAGES: Final = ("httptools", "msgspec", "numpy", "uvloop")
+"""What the service itself imports; the model's form names the rest in the job's result."""
 
 
 @task
@@ -54,12 +51,13 @@ def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
     shutil.copytree(job_outputs / outputs.PORTABLE, context / "model")
     shutil.copytree(SERVICE, context / "scoring_service", ignore=shutil.ignore_patterns("__pycache__"))
     (context / "schema.json").write_text(json.dumps(serving_schema(catalog.load(recipe)), indent=2) + "\n")
-    _write_environment(context, json.loads((context / "model" / "form.json").read_text())["form"])
+    _write_environment(context, json.loads((job_outputs / outputs.RESULT).read_text())["requirements"])
     (context / MANIFEST).write_text(json.dumps({"files": _digests(context)}, indent=2, sort_keys=True) + "\n")
 
 
-def _write_environment(context: Path, form: str) -> None:
-    pins = [f"{name}=={version(name)}" for name in sorted(_with_dependencies(PACKAGES[form]))]
+def _write_environment(context: Path, model_requirements: Iterable[str]) -> None:
+    wanted = [*SERVICE_PACKAGES, *(Requirement(line).name for line in model_requirements)]
+    pins = [f"{name}=={version(name)}" for name in sorted(_with_dependencies(wanted))]
     values = {
         "python": python_platform.python_version(),
         "python_minor": ".".join(python_platform.python_version_tuple()[:2]),
