@@ -31,7 +31,7 @@ def make_outputs(folder: Path, shift: float = 0.0, rows: int = 60) -> Path:
     holdout.to_parquet(folder / outputs.PREDICTIONS)
     errors = holdout[recipe.target] - holdout[outputs.PREDICTION]
     (folder / outputs.METRICS).write_text(json.dumps({"mse": float((errors**2).mean())}))
-    result = {"recipe": RECIPE, "features": features, "requirements": ["numpy==0"], "metrics": {}, "dataset_version": 1}
+    result = {"recipe": RECIPE, "features": features, "requirements": ["numpy==0"], "dataset_version": 1}
     (folder / outputs.RESULT).write_text(json.dumps(result))
     (folder / outputs.PLOTS).mkdir()
     return folder

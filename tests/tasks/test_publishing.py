@@ -16,7 +16,8 @@ def test_every_recipe_gets_every_deployment() -> None:
     entrypoints = [deployment["entrypoint"] for deployment in expanded("diabetes")]
     both = expanded("diabetes", "wine")
     assert [deployment["entrypoint"] for deployment in both] == entrypoints * 2
-    assert [deployment["name"] for deployment in both] == ["diabetes"] * len(entrypoints) + ["wine"] * len(entrypoints)
+    names = [deployment["name"] for deployment in both]
+    assert names == ["diabetes"] * len(entrypoints) + ["wine"] * len(entrypoints)
 
 
 def test_the_default_recipe_is_what_prefect_yaml_says() -> None:
