@@ -1,0 +1,111 @@
+"""The endpoints port of the local platform: wishes are written, the supervisor fulfils them."""
+
+from __future__ import annotations
+
+import secrets as random
+import time
+from typing import Final
+
+from platforms.local.endpoint_files import Desired, EndpointFiles, Observed
+from platforms.local.endpoint_ports import url
+from platforms.local.wishes import Wishes
+from platforms.protocols import EndpointSpec, EndpointStatus, Environment, NotReadyError, PlatformError, Secrets
+from platforms.settings import Settings
+
+POLL_SECONDS: Final = 0.05
+MARGIN_SECONDS: Final = 10.0
+"""What an apply may take besides starting and draining."""
+
+
+class LocalEndpoints:
+    """Implements `Endpoints`."""
+
+    def __init__(self, settings: Settings, secrets: Secrets) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._files = EndpointFiles(settings)
+        self._wishes = Wishes(settings)
+
+    def apply(self, spec: EndpointSpec) -> EndpointStatus:
+        """Wish, and wait until it is fulfilled; raises `NotReadyError`, or `PlatformError` without a supervisor."""
+        self._require_supervisor(spec)
+        self._secrets.create(key_secret(spec.recipe, spec.environment), f"default {random.token_urlsafe(32)}\n")
+        desired = self._wishes.wish(spec)
+        observed = self._await(desired)
+        if observed.state == "failed":
+            self._take_back(desired, observed)
+            raise NotReadyError(self._failure(desired, observed))
+        return self._status(desired, observed.served or spec, ready=True)
+
+    def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
+        """What the endpoint serves now, or shall serve while it is not ready; None if it serves nothing."""
+        desired = self._files.desired(recipe, environment)
+        if desired is None:
+            return None
+        observed = self._files.observed(recipe, environment) if self._files.supervised() else None
+        if observed is None or observed.served is None:
+            return self._status(desired, desired.spec, ready=False)
+        return self._status(desired, observed.served, ready=observed.replicas > 0)
+
+    def withdraw(self, recipe: str, environment: Environment) -> None:
+        """Stop serving and wait until nothing does."""
+        self._files.unwant(recipe, environment)
+        end = time.monotonic() + self._settings.ready_timeout + self._settings.drain_timeout + MARGIN_SECONDS
+        while self._files.observed(recipe, environment) and self._files.supervised():
+            if time.monotonic() > end:
+                raise PlatformError(f"{environment} endpoint of {recipe} does not stop: see `ridgeline status`")
+            time.sleep(POLL_SECONDS)
+
+    def _take_back(self, desired: Desired, observed: Observed) -> None:
+        """Wish for what still serves, so that a restart does not try the failed image again."""
+        spec = desired.spec
+        if self._files.desired(spec.recipe, spec.environment) != desired:
+            return
+        if observed.served is None:
+            self._files.unwant(spec.recipe, spec.environment)
+        else:
+            self._files.want(observed.served, desired.port)
+
+    def _await(self, desired: Desired) -> Observed:
+        settings, spec = self._settings, desired.spec
+        end = time.monotonic() + 2 * settings.ready_timeout + settings.drain_timeout + MARGIN_SECONDS
+        while time.monotonic() < end:
+            observed = self._files.observed(spec.recipe, spec.environment)
+            if observed and observed.generation == desired.generation and observed.state != "starting":
+                return observed
+            if self._files.desired(spec.recipe, spec.environment) != desired:
+                raise NotReadyError(f"{_name(spec)} was given something else to serve meanwhile: apply again")
+            self._require_supervisor(spec)
+            time.sleep(POLL_SECONDS)
+        raise NotReadyError(f"{_name(spec)} did not answer {spec.image.name} in time: see `ridgeline status`")
+
+    def _require_supervisor(self, spec: EndpointSpec) -> None:
+        if not self._files.supervised():
+            raise PlatformError(
+                f"{_name(spec)} has no supervisor in {self._files.folder}: start it by `ridgeline up`"
+            )
+
+    def _failure(self, desired: Desired, observed: Observed) -> str:
+        served = observed.served
+        still = f"{served.image.name} still serves" if served else "nothing serves"
+        return f"{_name(desired.spec)} is not ready with {desired.spec.image.name}, {still}: {observed.message}"
+
+    def _status(self, desired: Desired, spec: EndpointSpec, *, ready: bool) -> EndpointStatus:
+        return EndpointStatus(
+            recipe=spec.recipe,
+            environment=spec.environment,
+            url=url(self._settings, desired.port),
+            model_version=spec.model_version,
+            image=spec.image,
+            ready=ready,
+            key_secret=key_secret(spec.recipe, spec.environment),
+        )
+
+
+def key_secret(recipe: str, environment: Environment) -> str:
+    """The name under which `Secrets` holds an endpoint's keys."""
+    return f"scoring-{recipe}-{environment}"
+
+
+def _name(spec: EndpointSpec) -> str:
+    return f"{spec.environment} endpoint of {spec.recipe}"

@@ -1,0 +1,134 @@
+"""Scoring images of the local platform: read-only folders by digest, each with an environment of its own.
+
+`<state>/images/<recipe>/<digest12>/` is the context, `<state>/envs/<hash>/` a virtual environment with exactly the
+image's packages; images with equal requirements share one. Both appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import uv
+from filelock import FileLock
+
+from platforms.protocols import Image, NotFoundError, PlatformError
+from platforms.settings import ROOT, Settings
+from scoring_service.context import MANIFEST, ContextError, Manifest
+
+REQUIREMENTS: Final = "requirements.txt"
+SHORT: Final = 12
+"""Digits of a digest that name an image."""
+LAST_LINES: Final = 20
+BUILD: Final = {"docker": "build", "buildah": "bud"}
+
+
+class LocalImages:
+    """Implements `ImageBuilder`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = settings.image_engine
+        self._images = settings.state_dir / "images"
+        self._envs = settings.state_dir / "envs"
+
+    def build(self, context: Path, recipe: str, model_version: int) -> Image:
+        """Keep the context and make its environment; raises `PlatformError` if it is not what its manifest says."""
+        digest = digest_of(context)
+        image = Image(f"{recipe}:{model_version}-{digest[:SHORT]}", digest)
+        python = self._environment(context / REQUIREMENTS)
+        folder = self._images / recipe / digest[:SHORT]
+        if not folder.exists():
+            _keep(context, folder, python)
+        if self._engine != "process":
+            _build_oci(self._engine, folder, image.name)
+        return image
+
+    def locate(self, image: str) -> tuple[Path, Path]:
+        """Context folder and python of an image, by name, reference or digest; raises `NotFoundError`."""
+        short = image.partition("@")[0].rpartition("-")[2][:SHORT]
+        found = sorted(self._images.glob(f"*/{short}")) if len(short) == SHORT and short.isalnum() else []
+        if not found:
+            raise NotFoundError(f"there is no image {image} in {self._images}: release its model version again")
+        return found[0], self._environment(found[0] / REQUIREMENTS)
+
+    def _environment(self, requirements: Path) -> Path:
+        """The python of an environment with exactly these packages, made if it is missing."""
+        version = ".".join(map(str, sys.version_info[:3]))
+        key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:SHORT]
+        folder = self._envs / key
+        python, done = folder / "bin" / "python", folder / ".complete"
+        if done.exists():
+            return python
+        self._envs.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._envs / f"{key}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                _install(folder, python, requirements)
+                done.touch()
+        return python
+
+
+def digest_of(context: Path) -> str:
+    """The sha256 (hex) of all paths and contents; raises `PlatformError` where manifest and files differ."""
+    try:
+        manifest = Manifest.read(context)
+        manifest.verify(context)
+    except ContextError as error:
+        raise PlatformError(f"image context {context}: {error}") from error
+    files = {file.relative_to(context).as_posix() for file in context.rglob("*") if not file.is_dir()}
+    unlisted = sorted(files - manifest.files.keys() - {MANIFEST})
+    if unlisted:
+        raise PlatformError(f"image context {context}: {unlisted} are not in {MANIFEST}, so the digest misses them")
+    return hashlib.sha256(json.dumps(manifest.files, sort_keys=True).encode()).hexdigest()
+
+
+def _keep(context: Path, folder: Path, python: Path) -> None:
+    """Copy the context; only files become read-only, so that its owner can still delete the folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+        copy = Path(temporary) / folder.name
+        shutil.copytree(context, copy)
+        _run(
+            [str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "scoring_service"], copy
+        )
+        for file in copy.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o444)
+        copy.chmod(0o755)
+        try:
+            os.rename(copy, folder)
+        except OSError:
+            if not folder.exists():
+                raise
+
+
+def _install(folder: Path, python: Path, requirements: Path) -> None:
+    uv_bin = uv.find_uv_bin()
+    _run([uv_bin, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], ROOT)
+    install = [uv_bin, "pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", str(python)]
+    _run([*install, "--requirements", str(requirements.resolve())], ROOT)
+
+
+def _build_oci(engine: str, folder: Path, tag: str) -> None:
+    binary = shutil.which(engine)
+    if binary is None:
+        raise PlatformError(
+            f"{engine} is not installed, but RIDGELINE_IMAGE_ENGINE names it: install it or set `process`"
+        )
+    _run([binary, BUILD[engine], "--tag", tag, str(folder)], folder)
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    result = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if result.returncode:
+        lines = "\n".join(result.stdout.splitlines()[-LAST_LINES:])
+        raise PlatformError(f"`{' '.join(command)}` failed with exit code {result.returncode}:\n{lines}")
