@@ -1,0 +1,219 @@
+"""Datasets as Delta tables, one per recipe, on a folder or on anything else that Delta can write to.
+
+A table is created empty as version 0; each accepted batch is one commit, so its first batch is version 1. A commit
+carries the batch's id as an application transaction, and in further ones the rows and the fingerprint of the whole
+table: unlike the log's history they can be asked of every version, and outlive the log's files. Every writer commits
+to the version after the one that it saw, or fails and looks again: so `_version` is the version that brought a row.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from platforms.fingerprint import Fingerprint
+from platforms.protocols import ConflictError, DatasetVersion, NotFoundError, PlatformError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+ATTEMPTS: Final = 60
+_SIGN: Final = 2**63
+_FOREVER: Final = "interval 36500 days"
+_CONFIGURATION: Final = {
+    "delta.setTransactionRetentionDuration": _FOREVER,
+    "delta.logRetentionDuration": _FOREVER,
+    "delta.deletedFileRetentionDuration": _FOREVER,
+}
+
+
+@dataclass(frozen=True)
+class _Spool:
+    """A batch on disk: read once from its source, written as often as commits are lost."""
+
+    path: Path
+    schema: pa.Schema
+    fingerprint: Fingerprint
+
+
+class DeltaStore:
+    """The dataset port on Delta tables at `<root>/<recipe>`."""
+
+    def __init__(self, root: str | Path) -> None:
+        self._root = str(root).rstrip("/")
+
+    def location(self, recipe: str) -> str:
+        """Where the recipe's table is."""
+        return f"{self._root}/{recipe}"
+
+    def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
+        """Commit a batch in one transaction; a known `batch_id` appends nothing and returns the current version.
+
+        Raises:
+            ConflictError: Other writers won every attempt.
+            PlatformError: The batch is empty, or its columns do not fit the table.
+        """
+        if self.contains(recipe, batch_id):
+            return self.version(recipe)
+        with _spooled(rows) as spool:
+            if spool.fingerprint.rows == 0:
+                raise PlatformError(f"batch {batch_id!r} of {recipe!r} has no rows: nothing to append")
+            for attempt in range(ATTEMPTS):
+                if self._commit(recipe, spool, batch_id):
+                    return self.version(recipe)
+                time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
+        raise ConflictError(
+            f"batch {batch_id!r} of {recipe!r}: {ATTEMPTS} attempts lost against others; append it again"
+        )
+
+    def contains(self, recipe: str, batch_id: str) -> bool:
+        """Whether the batch was accepted before."""
+        table = self._open(recipe)
+        return table is not None and table.transaction_version(_batch(batch_id)) is not None
+
+    def version(self, recipe: str, version: int | None = None) -> DatasetVersion:
+        """The named or newest version; raises `NotFoundError`."""
+        table = self._existing(recipe, version)
+        fingerprint = _fingerprint(table)
+        return DatasetVersion(recipe, table.version(), fingerprint.rows, str(fingerprint))
+
+    def read(self, recipe: str, version: int | None = None) -> pa.RecordBatchReader:
+        """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
+        return self._existing(recipe, version).to_pyarrow_dataset().scanner().to_reader()
+
+    def _commit(self, recipe: str, spool: _Spool, batch_id: str) -> bool:
+        """Append to the version that is newest now, unless the batch is in it; False if somebody was faster."""
+        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake.exceptions import CommitFailedError, DeltaError
+
+        table = self._created(recipe, spool.schema)
+        if table.transaction_version(_batch(batch_id)) is not None:
+            return True
+        total = _fingerprint(table) + spool.fingerprint
+        next_version = table.version() + 1
+        facts = {_batch(batch_id): 1, **_facts(next_version, total)}
+        properties = CommitProperties(
+            custom_metadata={"rows": str(total.rows), "fingerprint": str(total), "batch": batch_id},
+            app_transactions=[Transaction(name, value) for name, value in facts.items()],
+            max_commit_retries=0,
+        )
+        try:
+            write_deltalake(table, _numbered(spool, next_version), mode="append", commit_properties=properties)
+        except CommitFailedError:
+            return False
+        except DeltaError as error:
+            raise PlatformError(
+                f"batch {batch_id!r} does not fit the table {self.location(recipe)}: {error}"
+            ) from error
+        return True
+
+    def _open(self, recipe: str, version: int | None = None) -> DeltaTable | None:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable(self.location(recipe), version=version)
+        except DeltaError:
+            return None
+
+    def _existing(self, recipe: str, version: int | None = None) -> DeltaTable:
+        table = self._open(recipe, version)
+        if table is None or table.version() == 0:
+            which = "no batch yet" if version is None else f"no version {version}"
+            raise NotFoundError(
+                f"recipe {recipe!r} has {which} in {self.location(recipe)}; `ridgeline ingest` a file"
+            )
+        return table
+
+    def _created(self, recipe: str, schema: pa.Schema) -> DeltaTable:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        table = self._open(recipe)
+        if table is not None:
+            return table
+        try:
+            return DeltaTable.create(self.location(recipe), _with_arrival(schema), configuration=_CONFIGURATION)
+        except DeltaError as error:
+            table = self._open(recipe)
+            if table is None:
+                raise PlatformError(f"the table {self.location(recipe)} cannot be created: {error}") from error
+            return table
+
+
+@contextmanager
+def _spooled(rows: pa.RecordBatchReader) -> Iterator[_Spool]:
+    """Copy the batch to disk and count it on the way, in constant memory."""
+    import pyarrow as pa
+
+    fingerprint = Fingerprint()
+    with tempfile.TemporaryDirectory(prefix="ridgeline-batch-") as folder:
+        path = Path(folder, "rows.arrow")
+        with pa.ipc.new_file(path, rows.schema) as writer:
+            for batch in rows:
+                fingerprint += Fingerprint.of(batch)
+                writer.write_batch(batch)
+        yield _Spool(path, rows.schema, fingerprint)
+
+
+def _numbered(spool: _Spool, version: int) -> pa.RecordBatchReader:
+    """The batch with `_version` and `_row`."""
+    import pyarrow as pa
+
+    return pa.RecordBatchReader.from_batches(_with_arrival(spool.schema), _numbered_batches(spool, version))
+
+
+def _numbered_batches(spool: _Spool, version: int) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    start = 0
+    with pa.memory_map(str(spool.path)) as source:
+        reader = pa.ipc.open_file(source)
+        for index in range(reader.num_record_batches):
+            batch = reader.get_batch(index)
+            positions = pa.array(np.arange(start, start + batch.num_rows, dtype="i8"))
+            versions = pa.repeat(pa.scalar(version, pa.int64()), batch.num_rows)
+            yield batch.append_column("_version", versions).append_column("_row", positions)
+            start += batch.num_rows
+
+
+def _with_arrival(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    plain = schema.remove_metadata()
+    return plain.append(pa.field("_version", pa.int64())).append(pa.field("_row", pa.int64()))
+
+
+def _batch(batch_id: str) -> str:
+    return f"batch:{batch_id}"
+
+
+def _facts(version: int, total: Fingerprint) -> dict[str, int]:
+    """What a commit says of the table: application transactions hold signed 64-bit numbers."""
+    return {
+        "ridgeline.version": version,
+        "ridgeline.rows": total.rows,
+        "ridgeline.fingerprint.1": total.first - _SIGN,
+        "ridgeline.fingerprint.2": total.second - _SIGN,
+    }
+
+
+def _fingerprint(table: DeltaTable) -> Fingerprint:
+    """As the version's commit says; counted anew if another program made that commit."""
+    if table.version() == 0:
+        return Fingerprint()
+    found = [table.transaction_version(name) for name in _facts(0, Fingerprint())]
+    match found:
+        case [int(version), int(rows), int(first), int(second)] if version == table.version():
+            return Fingerprint(rows, first + _SIGN, second + _SIGN)
+    batches = table.to_pyarrow_dataset().to_batches()
+    return sum((Fingerprint.of(batch) for batch in batches), Fingerprint())

@@ -1,0 +1,69 @@
+"""Files that are there whole or not at all, and names that stay inside their folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from platforms.protocols import PlatformError
+
+TEMPORARY: Final = ".tmp-"
+"""Names that begin so are half-written files; a crash may leave some, readers skip them."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def checked_name(kind: str, name: str) -> str:
+    """The name, if it can be the name of a file; raises `PlatformError`."""
+    if not _NAME.fullmatch(name):
+        raise PlatformError(f"{kind} {name!r} is no valid name: use letters, digits, '.', '_' and '-'")
+    return name
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name for a half-written file in the folder of `path`, which is created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+
+
+def write(path: Path, fill: Callable[[BinaryIO], object], mode: int = 0o644) -> None:
+    """Write what `fill` puts into the file to disk, then give it the name `path`."""
+    temporary = temporary_beside(path)
+    try:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder under a temporary name and rename it; a target that is there already stays as it is."""
+    if target.exists():
+        return
+    temporary = temporary_beside(target)
+    try:
+        shutil.copytree(source, temporary)
+        temporary.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,111 @@
+"""Blobs as files below one folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from platforms.local import files
+from platforms.protocols import Blob, NotFoundError, PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Blobs = list[Blob]
+
+
+class LocalStorage:
+    """The storage port on a folder; paths are relative to it, with `/` between their parts."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+
+    def list(self, prefix: str) -> Blobs:
+        """Every blob below `prefix`, ordered by path."""
+        found = []
+        for folder, _, names in os.walk(self._path(prefix) if prefix else self._root):
+            found += [Path(folder, name) for name in names if not name.startswith(files.TEMPORARY)]
+        blobs = [self._blob(file) for file in found]
+        return sorted((blob for blob in blobs if blob), key=lambda blob: blob.path)
+
+    def stat(self, path: str) -> Blob:
+        """One blob; raises `NotFoundError`."""
+        blob = self._blob(self._path(path))
+        if blob is None:
+            raise self._missing(path)
+        return blob
+
+    def open(self, path: str) -> BinaryIO:
+        """A seekable reader of one blob; raises `NotFoundError`."""
+        try:
+            return self._path(path).open("rb")
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise self._missing(path) from None
+
+    def write(self, path: str, content: bytes) -> Blob:
+        """Store `content`, replacing what was there."""
+        return self._store(path, lambda file: file.write(content))
+
+    def upload(self, source: Path, path: str) -> Blob:
+        """Store a file of any size, replacing what was there."""
+        with source.open("rb") as reader:
+            return self._store(path, lambda file: shutil.copyfileobj(reader, file))
+
+    def move(self, source: str, target: str) -> Blob:
+        """Give a blob another path; a move that was already made is no error."""
+        old, new = self._path(source), self._path(target)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            old.replace(new)
+        except FileNotFoundError:
+            if not new.is_file():
+                raise self._missing(source) from None
+        return self.stat(target)
+
+    def url(self, path: str) -> str:
+        """The blob's file URL."""
+        return self._path(path).as_uri()
+
+    def _store(self, path: str, fill: Callable[[BinaryIO], object]) -> Blob:
+        target = self._path(path)
+        older = target.stat().st_mtime_ns if target.is_file() else 0
+
+        def fill_and_date(file: BinaryIO) -> None:
+            fill(file)
+            file.flush()
+            # The clock of a file system is coarse: two writes in one tick must still differ in their etag.
+            if os.fstat(file.fileno()).st_mtime_ns <= older:
+                os.utime(file.fileno(), ns=(older + 1, older + 1))
+
+        try:
+            files.write(target, fill_and_date)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError):
+            raise PlatformError(f"blob {path!r} cannot be stored: another blob takes part of its path") from None
+        return self.stat(path)
+
+    def _blob(self, file: Path) -> Blob | None:
+        try:
+            status = file.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if not file.is_file():
+            return None
+        etag = f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+        return Blob(file.relative_to(self._root).as_posix(), status.st_size, etag)
+
+    def _path(self, path: str) -> Path:
+        parts = PurePosixPath(path).parts
+        found = self._root.joinpath(*parts)
+        inside = parts and ".." not in parts and not path.startswith("/") and "\0" not in path
+        if not inside or not found.resolve().is_relative_to(self._root):
+            raise PlatformError(f"blob path {path!r} leaves the storage folder: use a relative path without '..'")
+        if found.name.startswith(files.TEMPORARY):
+            raise PlatformError(
+                f"blob path {path!r} is reserved: names that begin with {files.TEMPORARY!r} are not read"
+            )
+        return found
+
+    def _missing(self, path: str) -> NotFoundError:
+        return NotFoundError(f"there is no blob {path!r} in {self._root}")
