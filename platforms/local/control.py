@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
 
 from platforms.local import ports, processes, record, services
 from platforms.protocols import PlatformError
@@ -29,32 +30,33 @@ def running(state: Path) -> record.Record | None:
     return found if found and found.supervisor() else None
 
 
-def start(settings: Settings, report: Report, *, tied: bool = False) -> subprocess.Popen[bytes]:
+def adopt(settings: Settings) -> None:
+    """Make this process, and what it starts, a client of the services of these settings."""
+    names = services.environment(settings)
+    del names[processes.MARKER]
+    os.environ.update(names)
+
+
+def start(settings: Settings, report: Report, *, tied: bool = False) -> bool:
     """Start a supervisor in a session of its own and return when all services are healthy.
 
-    A `tied` one ends with this process. Raises `PlatformError`, with nothing left running, if a port is taken or a
-    service does not get healthy.
+    A `tied` one ends with this process. Returns False if one was running already. Raises `PlatformError`, with
+    nothing left running, if a port is taken or a service does not get healthy.
     """
-    sweep(settings.state_dir)
-    ports.require_free(settings)
-    log = services.log(settings, "supervisor")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        supervisor = subprocess.Popen(
-            [sys.executable, "-m", "platforms.local.supervisor", *(["--tied"] if tied else [])],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, **services.environment(settings)},
-            cwd=ROOT,
-            start_new_session=True,
-        )
-    try:
-        _await_healthy(settings, supervisor, report)
-    except BaseException:
-        stop(settings.state_dir)
-        raise
-    return supervisor
+    state = settings.state_dir
+    state.mkdir(parents=True, exist_ok=True)
+    with FileLock(state / "start.lock"):
+        if _supervised(state):
+            return False
+        end_leftovers(state)
+        ports.require_free(settings)
+        supervisor = _spawn(settings, ["--tied"] if tied else [])
+        try:
+            _await_healthy(settings, supervisor, report)
+        except BaseException:
+            stop(state)
+            raise
+    return True
 
 
 def stop(state: Path) -> bool:
@@ -64,6 +66,15 @@ def stop(state: Path) -> bool:
     if supervisor:
         processes.end([supervisor], STOP_TIMEOUT)
     return sweep(state) or supervisor is not None
+
+
+def follow(settings: Settings) -> None:
+    """Wait until the supervisor is gone; raises `PlatformError`, because nobody asked it to go."""
+    found = running(settings.state_dir)
+    supervisor = found and found.supervisor()
+    if supervisor:
+        supervisor.wait()
+    raise PlatformError(f"the supervisor ended by itself: {_why(settings)}")
 
 
 def sweep(state: Path) -> bool:
@@ -90,6 +101,21 @@ def _supervised(state: Path) -> bool:
         except BlockingIOError:
             return True
         return False
+
+
+def _spawn(settings: Settings, options: list[str]) -> subprocess.Popen[bytes]:
+    log = services.log(settings, "supervisor")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "platforms.local.supervisor", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **services.environment(settings)},
+            cwd=ROOT,
+            start_new_session=True,
+        )
 
 
 def _await_healthy(settings: Settings, supervisor: subprocess.Popen[bytes], report: Report) -> None:

@@ -6,12 +6,11 @@ Arguments: the launcher's socket, the module, the module's own arguments.
 
 from __future__ import annotations
 
+import _socket
 import os
 import signal
 import sys
 from types import FrameType
-
-import _socket
 
 
 def main() -> None:

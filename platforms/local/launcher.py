@@ -29,13 +29,47 @@ from pathlib import Path
 from typing import NoReturn
 
 PRELOADED = (
-    "prefect.main prefect.engine prefect.flow_engine prefect.task_engine prefect.deployments prefect.artifacts "
-    "prefect.runtime prefect.events prefect.events.clients prefect.logging.handlers prefect.concurrency.sync "
-    "prefect._internal.metrics prefect.filesystems prefect.variables prefect.input prefect.blocks.notifications "
-    "numpy scipy.stats pandas pyarrow pyarrow.parquet pyarrow.compute pyarrow.dataset deltalake sklearn.base "
-    "sklearn.pipeline sklearn.linear_model sklearn.ensemble sklearn.metrics mlflow mlflow.pyfunc mlflow.sklearn "
-    "pandera.pandas matplotlib.figure matplotlib.backends.backend_agg filelock msgspec httpx psutil upath"
-).split()
+    "prefect.main",
+    "prefect.engine",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.deployments",
+    "prefect.artifacts",
+    "prefect.runtime",
+    "prefect.events",
+    "prefect.events.clients",
+    "prefect.logging.handlers",
+    "prefect.concurrency.sync",
+    "prefect._internal.metrics",
+    "prefect.filesystems",
+    "prefect.variables",
+    "prefect.input",
+    "prefect.blocks.notifications",
+    "numpy",
+    "scipy.stats",
+    "pandas",
+    "pyarrow",
+    "pyarrow.parquet",
+    "pyarrow.compute",
+    "pyarrow.dataset",
+    "deltalake",
+    "sklearn.base",
+    "sklearn.pipeline",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "sklearn.metrics",
+    "mlflow",
+    "mlflow.pyfunc",
+    "mlflow.sklearn",
+    "pandera.pandas",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "filelock",
+    "msgspec",
+    "httpx",
+    "psutil",
+    "upath",
+)
 
 
 @dataclass(frozen=True)

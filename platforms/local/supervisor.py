@@ -18,8 +18,8 @@ from typing import IO
 
 import psutil
 
-from platforms.local import control, processes, record, services
-from platforms.local.replicas_shim import ReplicaSets
+from platforms.local import control, processes, record, releases, services
+from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Service
 from platforms.protocols import PlatformError
 from platforms.settings import Settings
@@ -34,45 +34,52 @@ class Supervisor:
     """All services of one state folder."""
 
     settings: Settings
+    replicas: ReplicaSets
     phase: record.Phase = "starting"
     _services: list[Service] = field(default_factory=list)
     _keepers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; raises `PlatformError` if a service cannot be brought up at first."""
-        self.replicas = ReplicaSets(self.settings)
-        self._keepers["replicas"] = asyncio.create_task(self.replicas.run())
         reporter = asyncio.create_task(self._report())
-        boot = asyncio.create_task(self._boot())
-        waiting = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({boot, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if boot.done():
-                boot.result()
-                self.phase = "up"
-                await waiting
-        except PlatformError:
+            await self._until(stop)
+            self.phase = "stopping"
+        except BaseException:
             self.phase = "failed"
             raise
         finally:
-            boot.cancel()
             reporter.cancel()
-            self.phase = "failed" if self.phase == "failed" else "stopping"
             self._write()
             await self._end()
             self._write()
 
+    async def _until(self, stop: asyncio.Event) -> None:
+        waiting = asyncio.create_task(stop.wait())
+        self._endpoints = asyncio.create_task(self.replicas.run())
+        boot = asyncio.create_task(self._boot())
+        await asyncio.wait({boot, waiting, self._endpoints}, return_when=asyncio.FIRST_COMPLETED)
+        if boot.done():
+            await boot
+            self.phase = "up"
+            await asyncio.wait({waiting, self._endpoints}, return_when=asyncio.FIRST_COMPLETED)
+        if self._endpoints.done():
+            await self._endpoints
+        boot.cancel()
+        waiting.cancel()
+
     async def _boot(self) -> None:
         url, database = await asyncio.to_thread(services.database, self.settings)
-        # Importing takes longest, so what only imports starts before the database is there.
-        early = [services.launcher(self.settings), services.worker(self.settings)]
-        if services.LISTENER:
-            early.append(services.listener(self.settings))
-        started = [self._keep(Service(spec)) for spec in early]
         if database:
             await self._healthy(self._keep(Service(database)))
-        started.append(self._keep(Service(services.server(self.settings, url))))
-        for service in started:
+        specs = [
+            services.server(self.settings, url),
+            services.worker(self.settings),
+            services.launcher(self.settings),
+        ]
+        if services.LISTENER:
+            specs.append(services.listener(self.settings))
+        for service in [self._keep(Service(spec)) for spec in specs]:
             await self._healthy(service)
 
     def _keep(self, service: Service) -> Service:
@@ -106,13 +113,12 @@ class Supervisor:
         return dead
 
     async def _end(self) -> None:
-        replicas = self._keepers.pop("replicas")
         for keeper in self._keepers.values():
             keeper.cancel()
         await self._stop("worker", "listener")
         await asyncio.to_thread(self._end_runs)
-        replicas.cancel()
-        await asyncio.gather(replicas, return_exceptions=True)
+        self._endpoints.cancel()
+        await asyncio.gather(self._endpoints, return_exceptions=True)
         await self._stop("launcher", "server")
         await self._stop("postgres")
         await asyncio.to_thread(lambda: processes.end(processes.tree(psutil.Process().children()), 3))
@@ -155,7 +161,16 @@ async def _supervise(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await Supervisor(settings).run(stop)
+    replicas = ReplicaSets(settings)
+    _restore(settings, replicas)
+    await Supervisor(settings, replicas).run(stop)
+
+
+def _restore(settings: Settings, replicas: ReplicaSets) -> None:
+    try:
+        replicas.restore(releases.recorded(settings))
+    except PlatformError as error:
+        print(f"the endpoints serve what they served last, the journal cannot tell: {error}", file=sys.stderr)
 
 
 def _lock(settings: Settings) -> IO[str]:

@@ -1,0 +1,45 @@
+"""The `.env` file of the clone, by which `prefect` and `ridgeline` find the running server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from dotenv import dotenv_values, set_key, unset_key
+
+from platforms.settings import ROOT, Settings
+
+PORTS = ("prefect_port", "qa_port", "prod_port", "mlflow_port")
+
+
+def write(settings: Settings, file: Path = ROOT / ".env") -> None:
+    """Point the file at the services of these settings, in one step; lines of other keys stay as they are."""
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    if file.exists():
+        shutil.copy(file, new)
+    else:
+        new.touch()
+    present = dotenv_values(new)
+    for key, value in _values(settings, file.parent).items():
+        if value is not None:
+            set_key(new, key, value, quote_mode="auto")
+        elif key in present:
+            unset_key(new, key)
+    new.replace(file)
+
+
+def _values(settings: Settings, clone: Path) -> dict[str, str | None]:
+    """Every key that the file owns; None for one that shall not stand in it."""
+    state = settings.state_dir
+    relative = state.relative_to(clone) if state.is_relative_to(clone) else state
+    ports = {name: getattr(settings, name) for name in PORTS}
+    return {
+        "PREFECT_API_URL": f"{settings.prefect_url}/api",
+        "PREFECT_HOME": str(state / "prefect"),
+        "RIDGELINE_STATE": str(relative),
+        **{
+            f"RIDGELINE_{name.upper()}": None if port == Settings.model_fields[name].default else str(port)
+            for name, port in ports.items()
+        },
+    }

@@ -1,0 +1,104 @@
+"""`ridgeline up`, `down` and `status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from platforms.settings import Settings
+
+
+@click.command()
+@click.option("--detach", is_flag=True, help="Return when everything is ready, and leave it running.")
+def up(detach: bool) -> None:
+    """Start all services, wait until everything they cause is done, and bring the endpoints back.
+
+    Without `--detach` it runs until Ctrl-C and then stops everything.
+    """
+    from cli import bootstrap, dotenv
+    from platforms.local import control
+
+    settings = _settings()
+    with _plain_errors(), _interruptible():
+        started = control.start(settings, click.echo, tied=not detach)
+        dotenv.write(settings)
+        if not started:
+            click.echo(f"already running: Prefect at {settings.prefect_url}")
+            return
+        try:
+            control.adopt(settings)
+            bootstrap.settle(settings, click.echo)
+            click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")
+            if not detach:
+                control.follow(settings)
+        except KeyboardInterrupt:
+            click.echo("stopping")
+            control.stop(settings.state_dir)
+
+
+@click.command()
+def down() -> None:
+    """Stop everything that was started in this clone, with all flow runs and training jobs in progress."""
+    from platforms.local import control
+
+    ended = [state for state in _states() if control.stop(state)]
+    click.echo("\n".join(f"stopped {state}" for state in ended) or "nothing was running")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def status(as_json: bool) -> None:
+    """Show the services and endpoints of the state folder that `.env` or the environment names."""
+    from platforms.local import overview
+    from platforms.settings import Settings
+
+    content = overview.describe(Settings())
+    click.echo(json.dumps(content, indent=2) if as_json else overview.table(content))
+
+
+def _settings() -> Settings:
+    """The settings of `up`: `.env` only says what ran last, so its state folder does not count."""
+    from platforms.settings import Settings
+
+    return Settings(state=Path(os.environ.get("RIDGELINE_STATE") or Settings.model_fields["state"].default))
+
+
+def _states() -> list[Path]:
+    """Every state folder that something of this clone may be running in."""
+    from platforms.settings import ROOT, Settings
+
+    below = {file.parent.resolve() for file in (ROOT / ".ridgeline").glob("*/supervisor.lock")}
+    return sorted(below | {Settings().state_dir})
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    from platforms.protocols import PlatformError
+
+    try:
+        yield
+    except PlatformError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end the command in the way that Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
