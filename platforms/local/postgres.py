@@ -89,8 +89,8 @@ class Postgres:
             text=True,
             cwd="/",
             env=environment(),
-            user=self.account and self.account.uid,
-            group=self.account and self.account.gid,
+            user=self.account.uid if self.account else None,
+            group=self.account.gid if self.account else None,
             extra_groups=[] if self.account else None,
             check=False,
         )
@@ -101,8 +101,8 @@ class Postgres:
             )
 
     def _clear(self) -> None:
-        # PostgreSQL believes any process of the same user that has the old pid to be its predecessor: after a reboot or
-        # in a container that may be a process of another cluster, and it would never start.
+        # PostgreSQL takes any process of the same user that has the old pid for its predecessor: after a reboot, or
+        # in a container, that may be another cluster's, and it would never start.
         file = self.data / "postmaster.pid"
         lines = file.read_text().split() if file.exists() else []
         if lines and not self._serves(int(lines[0])):

@@ -1,7 +1,7 @@
 """Finding and ending processes without ever touching a stranger's.
 
 Everything that a supervisor starts inherits a marker in its environment, the state folder's path. With it and with
-recorded pids and creation times, what a killed supervisor left behind is found; a reused pid has another creation time.
+recorded pids and creation times, what a killed supervisor left behind is found: a reused pid was created later.
 """
 
 from __future__ import annotations

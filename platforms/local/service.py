@@ -111,8 +111,8 @@ class Service:
                 env=dict(self.spec.environment),
                 cwd=self.spec.directory,
                 start_new_session=True,
-                user=account and account.uid,
-                group=account and account.gid,
+                user=account.uid if account else None,
+                group=account.gid if account else None,
                 extra_groups=[] if account else None,
             )
 

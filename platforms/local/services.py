@@ -83,6 +83,12 @@ def server(settings: Settings, database_url: str) -> Spec:
     return dataclasses.replace(spec, url=settings.prefect_url, check=_responds(f"{settings.prefect_url}/api/health"))
 
 
+def clients(settings: Settings) -> list[Spec]:
+    """What works for the server, and waits for it by itself."""
+    names = (worker, launcher, *([listener] if LISTENER else []))
+    return [make(settings) for make in names]
+
+
 def worker(settings: Settings) -> Spec:
     """The worker of the work pool, which it creates."""
     alive = settings.state_dir / "worker.alive"

@@ -43,9 +43,7 @@ def own(path: Path) -> Path:
     """
     path.mkdir(mode=0o700, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
-        raise PlatformError(
-            f"{path} belongs to somebody else: delete it, or the file postgres.id in the state folder"
-        )
+        raise PlatformError(f"{path} belongs to somebody else: delete it, or postgres.id in the state folder")
     path.chmod(0o711)
     return path
 

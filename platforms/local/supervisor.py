@@ -52,7 +52,6 @@ class Supervisor:
             reporter.cancel()
             self._write()
             await self._end()
-            self._write()
 
     async def _until(self, stop: asyncio.Event) -> None:
         waiting = asyncio.create_task(stop.wait())
@@ -72,13 +71,7 @@ class Supervisor:
         url, database = await asyncio.to_thread(services.database, self.settings)
         if database:
             await self._healthy(self._keep(Service(database)))
-        specs = [
-            services.server(self.settings, url),
-            services.worker(self.settings),
-            services.launcher(self.settings),
-        ]
-        if services.LISTENER:
-            specs.append(services.listener(self.settings))
+        specs = [services.server(self.settings, url), *services.clients(self.settings)]
         for service in [self._keep(Service(spec)) for spec in specs]:
             await self._healthy(service)
 
