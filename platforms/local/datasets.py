@@ -117,13 +117,20 @@ class DeltaStore:
         return True
 
     def _open(self, recipe: str, version: int | None = None) -> DeltaTable | None:
+        """The table, or None if it or the named version does not exist."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
+        if version is not None and version < 1:
+            return None
         try:
             return DeltaTable(self.location(recipe), version=version)
-        except DeltaError:
+        except TableNotFoundError:
             return None
+        except DeltaError as error:
+            if version is not None:
+                return None
+            raise PlatformError(f"the table {self.location(recipe)} cannot be read: {error}") from error
 
     def _existing(self, recipe: str, version: int | None = None) -> DeltaTable:
         table = self._open(recipe, version)

@@ -1,0 +1,209 @@
+"""Training jobs as processes on this machine.
+
+A job has a folder `<state>/jobs/<name>/` with `log.txt`, `outputs/` and a `lock` that the job's own process holds
+while it lives. Whoever runs a job of that name follows its log: the one that started it, one that comes later, and
+one that comes after the first was killed. `outputs/result.json` says that the job is done; then nothing is started.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from platforms.local import files, processes
+from platforms.protocols import JobFailedError, TrainingJob
+
+RESULT: Final = "result.json"
+"""What `training.outputs.RESULT` says."""
+LAST_LINES: Final = 20
+
+_LIMITS: Final = str(Path(__file__).with_name("job_limits.py"))
+_POLL: Final = 0.05
+_GRACE: Final = 5.0
+_MEMORY_SIGNS: Final = (
+    "MemoryError",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "Unable to allocate",
+    "memory allocation",
+)
+
+
+class LocalCompute:
+    """The compute port: `python -m training` in `root`, at most `timeout` seconds and `memory_mb` MiB each."""
+
+    def __init__(self, state: Path, root: Path, timeout: float, memory_mb: int) -> None:
+        self._state = state
+        self._root = root
+        self._timeout = timeout
+        self._memory_mb = memory_mb
+
+    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
+        """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
+
+        Returns:
+            The folder with the job's outputs.
+
+        Raises:
+            JobFailedError: The job ended without a result; the message ends with its last lines.
+        """
+        folder = _Folder(self._state / "jobs" / files.checked_name("job", job.name))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        log = _Log(folder.log, on_line)
+        reason: str | None
+        lock = folder.try_lock()
+        if lock is None:
+            reason = self._attach(folder, log)
+        else:
+            try:
+                reason = None if folder.finished else self._execute(job, folder, log, lock)
+            finally:
+                os.close(lock)
+        log.drain(to_end=True)
+        if folder.finished:
+            return folder.outputs
+        raise JobFailedError(self._message(job, folder, log, reason))
+
+    def _execute(self, job: TrainingJob, folder: _Folder, log: _Log, lock: int) -> str:
+        """Start the job and follow it to its end; returns how it ended."""
+        shutil.rmtree(folder.outputs, ignore_errors=True)
+        with folder.log.open("wb") as sink:
+            process = subprocess.Popen(
+                self._command(job, folder),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=self._root,
+                env={**os.environ, "RIDGELINE_STATE": str(self._state), "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+        try:
+            folder.record(process.pid)
+            return self._ending(self._follow(process, log))
+        finally:
+            processes.kill_group(process.pid)
+            process.wait()
+
+    def _follow(self, process: subprocess.Popen[bytes], log: _Log) -> int:
+        deadline = time.monotonic() + self._timeout + _GRACE
+        while time.monotonic() < deadline:
+            try:
+                return process.wait(_POLL)
+            except subprocess.TimeoutExpired:
+                log.drain()
+        return -signal.SIGALRM
+
+    def _attach(self, folder: _Folder, log: _Log) -> str:
+        """Follow a job that somebody else started, until its lock is free."""
+        try:
+            while (lock := folder.try_lock()) is None:
+                log.drain()
+                time.sleep(_POLL)
+            os.close(lock)
+        except BaseException:
+            folder.kill()
+            raise
+        return "it was started by another run and ended without a result"
+
+    def _command(self, job: TrainingJob, folder: _Folder) -> list[str]:
+        limits = [sys.executable, _LIMITS, str(self._memory_mb), str(self._timeout)]
+        parameters = [f"--param={name}={value}" for name, value in job.parameters.items()]
+        version = ["--dataset-version", str(job.dataset_version)]
+        out = ["--out", str(folder.outputs)]
+        return [*limits, sys.executable, "-m", "training", "--recipe", job.recipe, *version, *out, *parameters]
+
+    def _ending(self, code: int) -> str:
+        if code == -signal.SIGALRM:
+            return f"it ran longer than {self._timeout:g} s (RIDGELINE_JOB_TIMEOUT)"
+        if code < 0:
+            return f"it was killed by {signal.Signals(-code).name}"
+        return f"it ended with exit code {code}"
+
+    def _message(self, job: TrainingJob, folder: _Folder, log: _Log, reason: str | None) -> str:
+        lines = "\n".join(log.last)
+        hint = ""
+        if any(sign in lines for sign in _MEMORY_SIGNS):
+            hint = f"; its memory limit is {self._memory_mb} MiB (RIDGELINE_JOB_MEMORY_MB)"
+        return f"training job {job.name} failed: {reason}{hint}. Last lines of {folder.log}:\n{lines}"
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """The files of one job."""
+
+    path: Path
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def outputs(self) -> Path:
+        return self.path / "outputs"
+
+    @property
+    def finished(self) -> bool:
+        return (self.outputs / RESULT).is_file()
+
+    def try_lock(self) -> int | None:
+        """An open file that holds the job's lock, or None if a job runs; a job inherits it and keeps it held."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def record(self, pid: int) -> None:
+        """Note the job's process, so that whoever attaches can end it."""
+        note = json.dumps({"pid": pid, "created": processes.created(pid)})
+        files.write(self.path / "process.json", lambda file: file.write(note.encode()))
+
+    def kill(self) -> None:
+        """End the noted process, if it is still the same."""
+        try:
+            note = json.loads((self.path / "process.json").read_bytes())
+        except FileNotFoundError:
+            return
+        if processes.find(note["pid"], note["created"]):
+            processes.kill_group(note["pid"])
+
+
+class _Log:
+    """A growing log: every line once to `on_line`, the last ones kept."""
+
+    def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
+        self._path = path
+        self._on_line = on_line
+        self._offset = 0
+        self._rest = b""
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+
+    def drain(self, to_end: bool = False) -> None:
+        """Hand on the lines that came since; at the end also one without its newline."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            content = file.read()
+        self._offset += len(content)
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        if to_end and self._rest:
+            lines, self._rest = [*lines, self._rest], b""
+        for line in lines:
+            text = line.decode(errors="replace").rstrip("\r")
+            self.last.append(text)
+            self._on_line(text)
