@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
 
-from platforms.protocols import Blob
+from platforms.protocols import Blob, PlatformError
 from tasks.arrivals import start_validation
 from tasks.run import DATASET, MODEL, tagged
 
@@ -27,7 +27,7 @@ EFFECTS: Final = {"Accepted": ("retrain", "dataset_version"), "Registered": ("re
 """The flow that an end state starts, and the parameter by which its run is known."""
 
 
-class ChainError(Exception):
+class ChainError(PlatformError):
     """A run failed, or did not appear in time; the message names the flow and where to look."""
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from platforms.settings import Settings
 
 STATE: Final = ".ridgeline/demo"
 
@@ -15,23 +20,42 @@ STATE: Final = ".ridgeline/demo"
 @click.option("--keep", is_flag=True, help="Leave everything running, and let .env point to it.")
 def demo(keep: bool) -> None:
     """Land data, train, release, improve and reject a model of the diabetes recipe, then stop what was started."""
-    os.environ["RIDGELINE_STATE"] = STATE
+    from cli import dotenv
+    from cli.services import plain_errors
+    from platforms.local import control, postgres
     from platforms.settings import Settings
 
-    settings, started = Settings(), time.monotonic()
-    os.environ["PREFECT_API_URL"] = f"{settings.prefect_url}/api"
-    from cli.services import running_services
+    settings, started = Settings(state=Path(STATE)), time.monotonic()
 
     def report(line: str) -> None:
         click.echo(f"[{time.monotonic() - started:5.1f} s] {line}")
 
-    with running_services(settings, report, wipe=True, keep=keep):
+    control.stop(settings.state_dir)
+    postgres.wipe(settings.state_dir)
+    with plain_errors(), _services(settings, report, keep):
         from cli import story
 
-        try:
-            story.play(settings, report)
-        except story.StoryError as error:
-            raise click.ClickException(str(error)) from error
+        story.play(settings, report)
         report("the loop is closed; in short:")
         click.echo(story.summary(settings))
-    click.echo("everything is still running: `make down` stops it" if keep else "everything is stopped again")
+    if keep:
+        dotenv.write(settings)
+
+
+@contextmanager
+def _services(settings: Settings, report: Callable[[str], None], keep: bool) -> Iterator[None]:
+    """The services of the demo, ended with it unless they are to be kept."""
+    from platforms.local import control
+
+    control.start(settings, report, tied=not keep)
+    control.adopt(settings)
+    try:
+        yield
+    except BaseException:
+        control.stop(settings.state_dir)
+        raise
+    if keep:
+        report("everything is still running: `make down` stops it")
+        return
+    control.stop(settings.state_dir)
+    report("everything that was started is stopped again")

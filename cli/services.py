@@ -27,7 +27,7 @@ def up(detach: bool) -> None:
     from platforms.local import control
 
     settings = _settings()
-    with _plain_errors(), _interruptible():
+    with plain_errors(), _interruptible():
         started = control.start(settings, click.echo, tied=not detach)
         dotenv.write(settings)
         if not started:
@@ -80,7 +80,8 @@ def _states() -> list[Path]:
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
+    """Show a `PlatformError` as one message and exit code 1."""
     from platforms.protocols import PlatformError
 
     try:

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from cli.bootstrap import land_rows
-from cli.chain import ChainError, Report, Stage, follow_batch, follow_retrain
-from platforms.protocols import EndpointStatus, JournalEntry
+from cli.chain import Report, Stage, follow_batch, follow_retrain
+from platforms.protocols import EndpointStatus, JournalEntry, PlatformError
 from platforms.selection import current
 from platforms.settings import ROOT, Settings
 from recipes import catalog
 from tasks.arrivals import start_retrain
-from tasks.publishing import PublishError, publish
+from tasks.publishing import publish
 
 RECIPE: Final = "diabetes"
 FIRST_ROWS: Final = 120
@@ -24,22 +24,19 @@ TIMEOUT: Final = 300.0
 """Seconds that one chapter may take."""
 
 
-class StoryError(Exception):
+class StoryError(PlatformError):
     """A chapter ended otherwise than it should; the message names the run and its end."""
 
 
 def play(settings: Settings, report: Report) -> None:
-    """Run the three chapters; raises `StoryError`."""
-    try:
-        publish(catalog.names(), f"{settings.prefect_url}/api")
-        report(f"a first batch of {FIRST_ROWS} rows lands")
-        _expect("Released", _land("first.csv", slice(FIRST_ROWS), report))
-        report("the remaining rows land")
-        _expect("Released", _land("second.csv", slice(FIRST_ROWS, None), report))
-        report(f"a candidate with {WORSE} is trained")
-        _expect("NotPromoted", _retrain(WORSE, report))
-    except (ChainError, PublishError) as error:
-        raise StoryError(str(error)) from error
+    """Run the three chapters; raises `StoryError`, or `ChainError` when a run fails."""
+    publish(catalog.names(), f"{settings.prefect_url}/api")
+    report(f"a first batch of {FIRST_ROWS} rows lands")
+    _expect("Released", _land("first.csv", slice(FIRST_ROWS), report))
+    report("the remaining rows land")
+    _expect("Released", _land("second.csv", slice(FIRST_ROWS, None), report))
+    report(f"a candidate with {WORSE} is trained")
+    _expect("NotPromoted", _retrain(WORSE, report))
 
 
 def _land(name: str, rows: slice, report: Report) -> list[Stage]:

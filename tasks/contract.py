@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 import numpy as np
 
-from platforms.protocols import EndpointStatus, ModelVersion
+from platforms.protocols import EndpointStatus, ModelVersion, PlatformError
 from platforms.selection import current
 from tasks.run import run_logger
 from training import outputs
@@ -20,7 +20,7 @@ BLOCK: Final = 500
 """Rows in one parity request."""
 
 
-class ContractError(Exception):
+class ContractError(PlatformError):
     """An endpoint answers something else than the release expects; the message lists every difference."""
 
 

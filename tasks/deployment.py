@@ -51,7 +51,7 @@ def _record_failure(model: ModelVersion, image: Image, environment: Environment,
     )
 
 
-@task(task_run_name="record-{environment}")
+@task
 def record_release(model: ModelVersion, status: EndpointStatus, reason: str) -> None:
     """Write into the journal what the endpoint serves from now on."""
     current().journal.append(

@@ -12,6 +12,8 @@ from typing import Final
 
 import yaml
 
+from platforms.protocols import PlatformError
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 DEFINITION: Final = ROOT / "prefect.yaml"
 DEFAULT_RECIPE: Final = "diabetes"
@@ -19,7 +21,7 @@ DEFAULT_RECIPE: Final = "diabetes"
 Node = Mapping[str, "Node"] | list["Node"] | str | int | float | bool | None
 
 
-class PublishError(Exception):
+class PublishError(PlatformError):
     """Prefect refused the deployments; the message holds what it printed."""
 
 

@@ -1,1 +1,38 @@
 """The embedded platform: one machine, no account, no Docker."""
+
+from __future__ import annotations
+
+from platforms.protocols import Platform
+from platforms.settings import ROOT, Settings
+
+
+def build(settings: Settings) -> Platform:
+    """Every port of the local platform, below the settings' state folder; nothing is started."""
+    from platforms.local.compute import LocalCompute
+    from platforms.local.datasets import DeltaStore
+    from platforms.local.endpoints import LocalEndpoints
+    from platforms.local.images import LocalImages
+    from platforms.local.journal import FileJournal
+    from platforms.local.lock import FileLockTable
+    from platforms.local.registry import MlflowRegistry
+    from platforms.local.secrets import FileSecrets
+    from platforms.local.storage import LocalStorage
+    from platforms.local.telemetry import FileTelemetry
+    from platforms.local.traffic import LocalTrafficLog
+
+    state = settings.state_dir
+    secrets = FileSecrets(state / "secrets")
+    return Platform(
+        name="local",
+        storage=LocalStorage(state / "storage"),
+        datasets=DeltaStore(state / "tables"),
+        compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
+        registry=MlflowRegistry(state),
+        images=LocalImages(settings),
+        endpoints=LocalEndpoints(settings, secrets),
+        traffic=LocalTrafficLog(state / "traffic"),
+        secrets=secrets,
+        lock=FileLockTable(state / "locks"),
+        journal=FileJournal(state / "journal"),
+        telemetry=FileTelemetry(state / "telemetry.jsonl"),
+    )

@@ -18,7 +18,7 @@ from platforms.local import postgres, processes, sockets
 from platforms.local.service import Spec
 from platforms.settings import ROOT, Settings
 
-LISTENER = False
+LISTENER = True
 """Whether `ridgeline listen` exists and is a service."""
 FRESH = 15.0
 """Seconds after which a worker that gives no sign of life counts as hung."""
