@@ -120,7 +120,11 @@ def _read_parquet(content: bytes, name: str) -> pa.Table:
         raise BatchError(f"{name}: the Parquet file is truncated ({len(content)} bytes, its footer is missing)")
     try:
         # Threads and read-ahead are off: with them a damaged file can abort the process at its exit (seen with 25.0).
-        return parquet.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+        table = parquet.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
+        table.validate(full=True)
+        # What pandas noted about the frame may be damaged too, and an index is no column of ours.
+        index = [name for name in table.column_names if name.startswith("__index_level_")]
+        return table.drop_columns(index).replace_schema_metadata(None)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BatchError(f"{name}: the Parquet file is damaged: {' '.join(str(error).split())}") from None
 

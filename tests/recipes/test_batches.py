@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import contextlib
+import io
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandera.pandas import Column, DataFrameSchema
+
+from recipes.batches import BatchError, Finding, conform, read_batch, validate
+from tests.recipes import examples
+
+RECIPE = examples.recipe()
+FRAME = examples.rows(12)
+
+
+def csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    target = io.BytesIO()
+    frame.to_parquet(target, index=False)
+    return target.getvalue()
+
+
+def read(content: bytes, name: str) -> pd.DataFrame:
+    return read_batch(io.BytesIO(content), name)
+
+
+def test_csv_and_parquet_give_the_same_frame(tmp_path: Path) -> None:
+    file = tmp_path / "rows with spaces.PARQUET"
+    file.write_bytes(parquet(FRAME))
+    pd.testing.assert_frame_equal(conform(RECIPE, read_batch(file, file.name)), FRAME)
+    pd.testing.assert_frame_equal(conform(RECIPE, read(csv(FRAME), "x.csv")), FRAME)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "reason"),
+    [
+        (b"", "x.csv", "x.csv: the file is empty"),
+        (b"a,b,y\n", "x.csv", "zero rows"),
+        (b"a,b,y\n1,2,3\n1,2\n", "x.csv", "line 3: Expected 3 columns, got 2"),
+        (b"a,b,y\n1,2,3\n1,2,3,4\n", "x.csv", "line 3: Expected 3 columns, got 4"),
+        (b"a,b,y\n1,2,3\n\xff,2,3\n", "x.csv", "line 3 is not UTF-8"),
+        (b"\x00" * 40, "x.csv", "Empty CSV"),
+        (b"a,a,y\n1,2,3\n", "x.csv", "column names occur more than once: a"),
+        (parquet(FRAME), "x.csv", "binary file"),
+        (csv(FRAME), "x.parquet", "not the Parquet file that its name says"),
+        (parquet(FRAME)[:-9], "x.parquet", "truncated"),
+        (b"PAR1" + b"\xff" * 40 + b"PAR1", "x.parquet", "damaged"),
+        (parquet(FRAME.head(0)), "x.parquet", "zero rows"),
+        (csv(FRAME), "x.xlsx", "use .csv or .parquet"),
+        (csv(FRAME), "x", "end in nothing"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_its_reason(content: bytes, name: str, reason: str) -> None:
+    with pytest.raises(BatchError, match=f"^{name}: .*") as caught:
+        read(content, name)
+    assert reason in str(caught.value)
+
+
+@given(position=st.integers(0, len(parquet(FRAME)) - 1), value=st.integers(0, 255))
+def test_no_damaged_parquet_gets_past_as_anything_but_an_error_or_a_frame(position: int, value: int) -> None:
+    content = bytearray(parquet(FRAME))
+    content[position] = value
+    with contextlib.suppress(BatchError):
+        assert isinstance(read(bytes(content), "x.parquet"), pd.DataFrame)
+
+
+def test_an_index_that_pandas_kept_is_no_column() -> None:
+    target = io.BytesIO()
+    FRAME.iloc[3:6].to_parquet(target, index=True)
+    frame = read(target.getvalue(), "x.parquet")
+    assert list(frame.columns) == ["a", "b", "y"]
+    assert list(frame.index) == [0, 1, 2]
+
+
+def test_order_of_columns_bom_and_line_ends_are_free() -> None:
+    content = b"\xef\xbb\xbf" + csv(FRAME[["y", "b", "a"]]).replace(b"\n", b"\r\n")
+    frame = read(content, "x.csv")
+    assert validate(RECIPE, frame) == []
+    pd.testing.assert_frame_equal(conform(RECIPE, frame), FRAME)
+
+
+def test_missing_and_extra_columns_are_named() -> None:
+    findings = validate(RECIPE, FRAME.drop(columns="a").assign(z=1))
+    assert [str(finding) for finding in findings] == [
+        "column 'a': is missing",
+        "column 'z': is not in the schema",
+    ]
+
+
+def test_each_bad_cell_is_named_once_with_its_row() -> None:
+    frame = FRAME.astype(object)
+    frame.loc[4, "a"] = "abc"
+    frame.loc[5, "b"] = None
+    frame.loc[6, "b"] = 7.0
+    assert validate(RECIPE, read(csv(frame), "x.csv")) == [
+        Finding("a", (5,), 1, "is not of type float64"),
+        Finding("b", (6,), 1, "must not be empty"),
+        Finding("b", (7,), 1, "breaks in_range(0, 1)"),
+    ]
+
+
+def test_at_most_ten_rows_are_listed() -> None:
+    (finding,) = validate(RECIPE, FRAME.assign(a=np.inf))
+    assert finding.rows == tuple(range(1, 11))
+    assert finding.count == 12
+    assert str(finding).endswith("(rows 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …; 12 in all)")
+
+
+@pytest.mark.parametrize("value", [True, "0.1", "m", [1.0], np.datetime64("2026-01-01", "ns")])
+def test_a_typed_column_of_another_type_is_wrong_in_every_row(value: object) -> None:
+    frame = FRAME.assign(a=pd.Series([value] * len(FRAME)))
+    (finding,) = validate(RECIPE, read(parquet(frame), "x.parquet"))
+    assert (finding.column, finding.count, finding.rule) == ("a", 12, "is not of type float64")
+
+
+@pytest.mark.parametrize("value", [0, 1, np.float32(0.5), Decimal("0.1")])
+def test_other_numbers_become_floats(value: object) -> None:
+    frame = read(parquet(FRAME.assign(a=pd.Series([value] * len(FRAME)))), "x.parquet")
+    assert validate(RECIPE, frame) == []
+    assert str(conform(RECIPE, frame)["a"].dtype) == "float64"
+
+
+def test_integers_and_texts_keep_their_kind() -> None:
+    schema = DataFrameSchema({"n": Column("int64"), "city": Column(str), "y": Column(float)})
+    recipe = examples.recipe(schema=schema)
+    good = read(b"n,city,y\n1,Bern,2\n2,Chur,3\n", "x.csv")
+    assert validate(recipe, good) == []
+    assert conform(recipe, good)["n"].dtype == "int64"
+    bad = read(b"n,city,y\n1.5,Bern,2\n2,Chur,3\n", "x.csv")
+    assert Finding("n", (1,), 1, "is not of type int64") in validate(recipe, bad)
+
+
+def test_rows_count_from_one_whatever_the_index() -> None:
+    frame = FRAME.iloc[5:].copy()
+    frame.iloc[0, 0] = 3.0
+    assert validate(RECIPE, frame)[0].rows == (1,)

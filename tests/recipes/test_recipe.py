@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pandera.pandas import Column, DataFrameSchema
+
+from recipes.recipe import Gate, Metric, RecipeError
+from tests.recipes import examples
+
+
+def test_features_are_all_columns_but_the_target_and_identifiers() -> None:
+    schema = DataFrameSchema({"id": Column(str), "y": Column(float), "b": Column(float), "a": Column(float)})
+    recipe = examples.recipe(schema=schema, identifiers=("id",))
+    assert recipe.columns == ("id", "y", "b", "a")
+    assert recipe.features == ("b", "a")
+
+
+def test_entity_key_is_the_features_by_default() -> None:
+    assert examples.recipe().entity_key == ("a", "b")
+    assert examples.recipe(entity_key=("b",)).entity_key == ("b",)
+
+
+def test_the_first_metric_is_primary() -> None:
+    metrics = (Metric("mae", examples.mean_error), Metric("other", examples.mean_error))
+    assert examples.recipe(metrics=metrics).primary.name == "mae"
+
+
+def test_contradictions_are_named() -> None:
+    with pytest.raises(RecipeError, match=r"recipe 'example': target 'z' is not in the schema"):
+        examples.recipe(target="z")
+    with pytest.raises(RecipeError, match=r"target is in entity_key: a corrected label would move its row"):
+        examples.recipe(entity_key=("a", "y"))
+    with pytest.raises(RecipeError, match=r"unknown columns \['q'\]"):
+        examples.recipe(entity_key=("a", "q"))
+    with pytest.raises(RecipeError, match=r"target is in identifiers"):
+        examples.recipe(identifiers=("y",))
+    with pytest.raises(RecipeError, match=r"metrics is empty"):
+        examples.recipe(metrics=())
+    with pytest.raises(RecipeError, match=r"share a name"):
+        examples.recipe(metrics=(Metric("m", examples.mean_error),) * 2)
+    with pytest.raises(RecipeError, match=r"holdout is 1\.0"):
+        examples.recipe(holdout=1.0)
+    with pytest.raises(RecipeError, match=r"lower-case"):
+        examples.recipe(name="Not A Folder")
+    with pytest.raises(RecipeError, match=r"has no feature"):
+        examples.recipe(schema=DataFrameSchema({"y": Column(float)}))
+    with pytest.raises(RecipeError, match=r"\['_row'\] are reserved"):
+        examples.recipe(schema=DataFrameSchema({"y": Column(float), "_row": Column(float)}))
+
+
+def test_every_contradiction_is_told_at_once() -> None:
+    with pytest.raises(RecipeError, match=r"metrics is empty.*; holdout is 0"):
+        replace(examples.recipe(), metrics=(), holdout=0.0)
+
+
+@pytest.mark.parametrize("confidence", [0.49, 1.0, -1.0])
+def test_gate_refuses_a_confidence_that_is_none(confidence: float) -> None:
+    with pytest.raises(RecipeError, match="gate confidence"):
+        Gate(confidence)
+
+
+def test_gate_may_compare_plain_means() -> None:
+    assert Gate(None).confidence is None
