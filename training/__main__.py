@@ -44,6 +44,7 @@ def _run(asked: arguments.Arguments) -> None:
     clock = time.monotonic()
     recipe = _recipe(asked.recipe)
     parameters = arguments.parameters(recipe, asked.parameters)
+    results.begin(asked.out)
     rows = table.read(recipe, asked.table, asked.dataset_version)
     log.info("recipe %s: version %d has %d rows", recipe.name, asked.dataset_version, len(rows))
     fitted = fit.fit(recipe, rows, parameters)

@@ -16,10 +16,14 @@ from training.fit import Fit
 _REPORTED: Final = ("numpy", "pandas", "scikit-learn")
 
 
-def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float]) -> portable.Portable:
-    """Write everything but `result.json`; returns the form that serves."""
+def begin(folder: Path) -> None:
+    """Make the folder, and take back what says that it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / outputs.RESULT).unlink(missing_ok=True)
+
+
+def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float]) -> portable.Portable:
+    """Write everything but `result.json`; returns the form that serves."""
     features = fitted.holdout[list(recipe.features)]
     form = portable.write(folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions)
     shutil.rmtree(folder / outputs.MODEL, ignore_errors=True)

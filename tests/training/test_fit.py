@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestRegressor
+
+from tests.recipes import examples
+from training import fit
+from training.errors import TrainingError
+
+
+class Fixed:
+    """Predicts what it was told, and remembers what it learnt from."""
+
+    def __init__(self, answer: object = None) -> None:
+        self.answer = answer
+
+    def fit(self, features: pd.DataFrame, target: pd.Series[float]) -> Self:
+        self.seen = features.assign(y=target)
+        return self
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        return np.zeros(len(features)) if self.answer is None else np.array(self.answer)
+
+
+def test_estimators_learn_from_the_training_part_only_and_from_latest_rows() -> None:
+    recipe = examples.recipe(estimator=Fixed)
+    old = examples.rows()
+    corrected = old.head(20).assign(y=9.0)
+    fitted = fit.fit(recipe, pd.concat([old, corrected], ignore_index=True), {})
+    seen = fitted.estimator.seen  # type: ignore[attr-defined]  # of Fixed
+    assert (fitted.rows, fitted.rows_train, len(fitted.holdout)) == (60, len(seen), 40 - len(seen))
+    everything = pd.concat([seen, fitted.holdout]).sort_values(["a", "b"]).reset_index(drop=True)
+    expected = pd.concat([corrected, old.tail(20)]).sort_values(["a", "b"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(everything, expected)
+    assert list(seen.columns) == ["a", "b", "y"]
+
+
+def test_too_few_rows_are_refused() -> None:
+    with pytest.raises(TrainingError, match=r"3 distinct entities give \d rows to train on and \d in the holdout"):
+        fit.fit(examples.recipe(), examples.rows(3), {})
+
+
+@pytest.mark.parametrize(("answer", "reason"), [([1.0, 2.0], r"gave shape \(2,\) for"), (np.nan, "gave shape")])
+def test_predictions_must_be_one_number_per_row(answer: object, reason: str) -> None:
+    recipe = examples.recipe(estimator=Fixed, parameters={"answer": 0})
+    with pytest.raises(TrainingError, match=reason):
+        fit.fit(recipe, examples.rows(), {"answer": answer})  # type: ignore[dict-item]  # what a broken recipe does
+
+
+def test_predictions_must_be_finite() -> None:
+    with pytest.raises(TrainingError, match="NaN or infinity"):
+        fit.predict(examples.recipe(), Fixed([np.inf, 1.0]), examples.rows(2))
+
+
+def test_random_estimators_repeat_themselves() -> None:
+    recipe = examples.recipe(estimator=RandomForestRegressor, parameters={"n_estimators": 3})
+    first, second = (fit.fit(recipe, examples.rows(), {"n_estimators": 3}) for _ in range(2))
+    assert list(first.predictions) == list(second.predictions)
+
+
+def test_metrics_are_those_of_the_recipe_on_the_holdout() -> None:
+    recipe = examples.recipe(estimator=Fixed)
+    fitted = fit.fit(recipe, examples.rows(), {})
+    assert fit.metrics(recipe, fitted) == {"mae": pytest.approx(fitted.holdout["y"].abs().mean())}

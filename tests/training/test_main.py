@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from platforms.local import compute
+from recipes import catalog
+from recipes.recipe import Recipe
+from scoring_service.model import load_model
+from tests.recipes import examples
+from tests.training import tables
+from training import __main__ as job
+from training import outputs
+
+ROOT = Path(__file__).parents[2]
+
+
+def train(monkeypatch: pytest.MonkeyPatch, recipe: Recipe, uri: str, out: Path, *more: str) -> int:
+    monkeypatch.setattr(catalog, "load", lambda name: recipe)
+    return job.main(["--recipe", recipe.name, "--dataset-version", "0", "--table", uri, "--out", str(out), *more])
+
+
+def test_the_command_trains_the_default_recipe(tmp_path: Path) -> None:
+    recipe = catalog.load("diabetes")
+    tables.write(tmp_path / "state" / "tables" / "diabetes", recipe.seed_data())
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "training", "--recipe", "diabetes", "--dataset-version", "0", "--out", str(out)]
+    environment = {"RIDGELINE_STATE": str(tmp_path / "state"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [*command, "--param", "alpha=0.5"], capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+    )
+    assert "done" in done.stdout
+    result = json.loads((out / outputs.RESULT).read_bytes())
+    assert result["parameters"] == {"alpha": 0.5}
+    assert result["form"] == "weights"
+    assert result["rows"] == result["rows_train"] + result["rows_holdout"] == 442
+    assert result["features"] == list(recipe.features)
+
+    predictions = pd.read_parquet(out / outputs.PREDICTIONS)
+    assert list(predictions.columns) == [*recipe.columns, outputs.PREDICTION]
+    assert set(map(str, predictions.dtypes)) == {"float64"}
+    actual, predicted = predictions["Y"].to_numpy(), predictions[outputs.PREDICTION].to_numpy()
+    metrics = json.loads((out / outputs.METRICS).read_bytes())
+    assert list(metrics) == ["mse", "mae", "r2"]
+    assert metrics["mse"] == pytest.approx(np.mean((actual - predicted) ** 2)) == result["metrics"]["mse"]
+    served = load_model(out / outputs.PORTABLE, recipe.features).predict(predictions[[*recipe.features]].to_numpy())
+    np.testing.assert_allclose(served, predicted, rtol=1e-9)
+    for name in ("residuals.png", "predicted.png"):
+        assert (out / outputs.PLOTS / name).read_bytes().startswith(b"\x89PNG")
+    assert not [file for file in (out / outputs.MODEL).iterdir() if file.suffix in (".pkl", ".pickle")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_mlflow_reads_the_model_and_predicts_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow.pyfunc
+
+    recipe = examples.recipe(estimator=lambda: make_pipeline(StandardScaler(), GradientBoostingRegressor()))
+    uri = tables.write(tmp_path / "t", examples.rows())
+    assert train(monkeypatch, recipe, uri, tmp_path / "out") == 0
+    predictions = pd.read_parquet(tmp_path / "out" / outputs.PREDICTIONS)
+    model = mlflow.pyfunc.load_model(str(tmp_path / "out" / outputs.MODEL))
+    assert list(model.predict(predictions[["a", "b"]])) == list(predictions[outputs.PREDICTION])
+    assert model.metadata.get_input_schema().input_names() == ["a", "b"]
+    assert model.metadata.saved_input_example_info is not None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = tables.write(tmp_path / "t", examples.rows())
+    for name in ("one", "two"):
+        assert train(monkeypatch, examples.recipe(), uri, tmp_path / name, "--fingerprint", "ab") == 0
+    stable = [
+        outputs.PORTABLE + "/weights.json",
+        outputs.PREDICTIONS,
+        outputs.METRICS,
+        outputs.PLOTS + "/residuals.png",
+    ]
+    for name in stable:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert json.loads((tmp_path / "one" / outputs.RESULT).read_bytes())["fingerprint"] == "ab"
+
+
+def test_a_failing_fit_fails_the_job_and_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> GradientBoostingRegressor:
+        return GradientBoostingRegressor(n_estimators=-1)
+
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / outputs.RESULT).write_text("{}")
+    uri = tables.write(tmp_path / "t", examples.rows())
+    with pytest.raises(ValueError, match="n_estimators"):
+        train(monkeypatch, examples.recipe(estimator=broken), uri, out)
+    assert not (out / outputs.RESULT).exists()
+
+
+def test_what_cannot_be_done_is_said_with_an_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = tables.write(tmp_path / "t", examples.rows(3))
+    assert train(monkeypatch, examples.recipe(), uri, tmp_path / "out", "--param", "x=1") == 2
+    assert "takes no parameter" in capsys.readouterr().err
+    assert train(monkeypatch, examples.recipe(), uri, tmp_path / "out") == 1
+    monkeypatch.undo()
+    assert job.main(["--recipe", "none", "--dataset-version", "0", "--out", str(tmp_path)]) == 2
+    assert "there is no recipe 'none'" in capsys.readouterr().err
+
+
+def test_the_compute_waits_for_the_file_that_the_job_writes_last() -> None:
+    assert compute.RESULT == outputs.RESULT
