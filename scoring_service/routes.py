@@ -34,8 +34,9 @@ class Router:
 
     def __init__(self, context: Context, settings: Settings, keys: Keys, scorer: Scorer) -> None:
         self.draining = False
+        self.scorer = scorer
         self._keys = keys
-        self._routes = {
+        self.routes = {
             b"/score": Route(b"POST", scorer.score, guarded=True),
             b"/health/live": Route(b"GET, HEAD", _fixed({"status": "live"})),
             b"/health/ready": Route(b"GET, HEAD", self._ready),
@@ -63,7 +64,7 @@ class Router:
         return None
 
     def _admit(self, request: Request) -> tuple[Route, str]:
-        route = self._routes.get(request.path) or self._find(request.path)
+        route = self.routes.get(request.path) or self._find(request.path)
         if request.method not in route.allow.split(b", "):
             method = request.method.decode()
             raise ProblemError(
@@ -85,10 +86,10 @@ class Router:
             path = httptools.parse_url(target).path or b"/"
         except httptools.HttpParserInvalidURLError:
             path = target
-        if path not in self._routes:
-            known = ", ".join(sorted(route.decode() for route in self._routes))
+        if path not in self.routes:
+            known = ", ".join(sorted(route.decode() for route in self.routes))
             raise ProblemError(404, f"there is no {path.decode('latin-1')}; there are {known}")
-        return self._routes[path]
+        return self.routes[path]
 
     def _ready(self, _request: Request, _key_id: str) -> Response:
         if self.draining:

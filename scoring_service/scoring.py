@@ -35,7 +35,7 @@ class Scorer:
         self._model = context.model
         self._name = context.schema.recipe
         self._settings = settings
-        self._log = log
+        self.log = log
         self._rows = RowDecoder(context.schema, settings.max_rows)
         self._encode = msgspec.json.Encoder().encode
         self._process = os.urandom(8).hex()
@@ -72,7 +72,7 @@ class Scorer:
     def _record(
         self, request_id: str, rows: Sequence[Row], outputs: Sequence[float], started: float, key_id: str
     ) -> None:
-        if self._log is None:
+        if self.log is None:
             return
         settings = self._settings
         record = LogRecord(
@@ -88,6 +88,6 @@ class Scorer:
             key_id=key_id,
         )
         try:
-            self._log.append(record)
+            self.log.append(record)
         except OSError as error:
             raise ProblemError(503, f"the request cannot be logged: {error.strerror}") from error

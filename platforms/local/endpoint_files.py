@@ -7,7 +7,6 @@ supervisor. A generation is the identity of one wish: a status answers the wish 
 from __future__ import annotations
 
 import fcntl
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import IO, Literal, TypeVar
 
 import msgspec
 
+from platforms.local import files
 from platforms.protocols import EndpointSpec, Environment, PlatformError
 from platforms.settings import Settings
 
@@ -70,7 +70,7 @@ class EndpointFiles:
 
     def desired_files(self) -> list[Path]:
         """The files of all wishes."""
-        return sorted(file for file in self.folder.glob("*/*.json") if not file.name.endswith(".status.json"))
+        return sorted(self.folder.glob("*/qa.json")) + sorted(self.folder.glob("*/prod.json"))
 
     def observed_files(self) -> list[Path]:
         """The files of all statuses."""
@@ -78,11 +78,11 @@ class EndpointFiles:
 
     def desired_file(self, recipe: str, environment: Environment) -> Path:
         """Where a wish stands."""
-        return self.folder / recipe / f"{environment}.json"
+        return self.folder / files.checked_name("recipe", recipe) / f"{environment}.json"
 
     def observed_file(self, recipe: str, environment: Environment) -> Path:
         """Where a status stands."""
-        return self.folder / recipe / f"{environment}.status.json"
+        return self.folder / files.checked_name("recipe", recipe) / f"{environment}.status.json"
 
     def supervised(self) -> bool:
         """Whether a supervisor looks after the endpoints now."""
@@ -120,7 +120,5 @@ def read(file: Path, kind: type[Content]) -> Content | None:
 
 def write(file: Path, content: object) -> None:
     """Replace a JSON file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2))
-    os.replace(temporary, file)
+    encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
+    files.write(file, lambda target: target.write(encoded))

@@ -20,6 +20,7 @@ from typing import Final
 import uv
 from filelock import FileLock
 
+from platforms.local import files
 from platforms.protocols import Image, NotFoundError, PlatformError
 from platforms.settings import ROOT, Settings
 from scoring_service.context import MANIFEST, ContextError, Manifest
@@ -44,7 +45,7 @@ class LocalImages:
         digest = digest_of(context)
         image = Image(f"{recipe}:{model_version}-{digest[:SHORT]}", digest)
         python = self._environment(context / REQUIREMENTS)
-        folder = self._images / recipe / digest[:SHORT]
+        folder = self._images / files.checked_name("recipe", recipe) / digest[:SHORT]
         if not folder.exists():
             _keep(context, folder, python)
         if self._engine != "process":
