@@ -1,0 +1,1 @@
+"""What every platform must keep: subclass a contract and give its fixture."""

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pytest
+
+from platforms.fingerprint import Fingerprint
+from platforms.protocols import DatasetStore, NotFoundError, PlatformError
+
+
+def batch(*values: float, chunk: int = 1000) -> pa.RecordBatchReader:
+    """A batch of rows with a number and a text, in chunks of at most `chunk` rows."""
+    return pa.table({"x": list(values), "t": [str(value) for value in values]}).to_reader(max_chunksize=chunk)
+
+
+def arrived(datasets: DatasetStore, recipe: str, version: int | None = None) -> list[tuple[int, int, float]]:
+    """Version, row and value of every row, in the order of arrival."""
+    rows = datasets.read(recipe, version).read_all().to_pylist()
+    return sorted((row["_version"], row["_row"], row["x"]) for row in rows)
+
+
+class DatasetsContract:
+    """Needs a fixture `datasets` that starts empty."""
+
+    def test_each_batch_is_a_version(self, datasets: DatasetStore) -> None:
+        first = datasets.append("r", batch(1.0, 2.0, 3.0, chunk=2), "b1")
+        second = datasets.append("r", batch(4.0), "b2")
+        assert second.version > first.version
+        assert (first.rows, second.rows) == (3, 4)
+        assert datasets.version("r") == second
+        assert datasets.version("r", first.version) == first
+        v1, v2 = first.version, second.version
+        assert arrived(datasets, "r") == [(v1, 0, 1.0), (v1, 1, 2.0), (v1, 2, 3.0), (v2, 0, 4.0)]
+        assert arrived(datasets, "r", v1) == [(v1, 0, 1.0), (v1, 1, 2.0), (v1, 2, 3.0)]
+
+    def test_a_known_batch_appends_nothing(self, datasets: DatasetStore) -> None:
+        assert not datasets.contains("r", "b1")
+        first = datasets.append("r", batch(1.0), "b1")
+        assert datasets.append("r", batch(9.0, 9.0), "b1") == first
+        assert datasets.contains("r", "b1")
+        assert not datasets.contains("r", "b2")
+
+    def test_equal_rows_have_equal_fingerprints_whatever_their_way(self, datasets: DatasetStore) -> None:
+        datasets.append("r", batch(1.0, 2.0), "b1")
+        found = datasets.append("r", batch(3.0, 2.0), "b2").fingerprint
+        assert datasets.append("s", batch(2.0, 3.0, 2.0, 1.0, chunk=1), "z").fingerprint == found
+        assert datasets.append("t", batch(2.0, 3.0, 1.0), "z").fingerprint != found
+        counted = sum((Fingerprint.of(rows) for rows in datasets.read("r")), Fingerprint())
+        assert str(counted) == found
+
+    def test_what_is_not_there_is_named(self, datasets: DatasetStore) -> None:
+        with pytest.raises(NotFoundError, match="'r' has no batch yet"):
+            datasets.version("r")
+        datasets.append("r", batch(1.0), "b1")
+        for version in (-1, 0, 99):
+            with pytest.raises(NotFoundError, match=f"'r' has no version {version}"):
+                datasets.read("r", version)
+
+    def test_rows_that_do_not_fit_append_nothing(self, datasets: DatasetStore) -> None:
+        before = datasets.append("r", batch(1.0), "b1")
+        with pytest.raises(PlatformError, match="does not fit the table"):
+            datasets.append("r", pa.table({"other": [1]}).to_reader(), "b2")
+        with pytest.raises(PlatformError, match="no rows"):
+            datasets.append("r", batch(), "b3")
+        assert datasets.version("r") == before
+        assert not datasets.contains("r", "b2")
+
+    def test_of_racing_writers_every_batch_lands_once(self, datasets: DatasetStore) -> None:
+        names = ["b0", "b1", "b2", "b3", "same", "same", "same", "same"]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda name: datasets.append("r", batch(1.0, 2.0), name), names))
+        rows = arrived(datasets, "r")
+        assert len(rows) == 10
+        assert len({version for version, _, _ in rows}) == 5
+        assert datasets.version("r").rows == 10

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from platforms.local.registry import MlflowRegistry
+from tests.platforms.contracts.registry import RegistryContract, job, outputs
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::ResourceWarning"
+)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with an empty database: making one takes seconds."""
+    state = tmp_path_factory.mktemp("prepared")
+    MlflowRegistry(state).prepare()
+    return state
+
+
+@pytest.fixture
+def registry(prepared: Path, tmp_path: Path) -> MlflowRegistry:
+    shutil.copytree(prepared, tmp_path / "state")
+    return MlflowRegistry(tmp_path / "state")
+
+
+class TestMlflowRegistry(RegistryContract):
+    pass
+
+
+def test_mlflow_shows_the_run_with_its_model(registry: MlflowRegistry, tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    folder = outputs(tmp_path / "o")
+    run = registry.record(job("r-1", 5), folder, {"flow_run": "f"})
+    version = registry.register(job("r-1", 5), folder, {})
+    client = MlflowClient(tracking_uri=registry.uri, registry_uri=registry.uri)
+    found = client.get_run(run)
+    assert found.info.status == "FINISHED"
+    assert found.data.params == {"alpha": "0.4"}
+    assert found.data.metrics == {"mse": 2.5, "mae": 1.0}
+    assert found.data.tags["ridgeline.dataset_version"] == "5"
+    assert found.data.tags["flow_run"] == "f"
+    assert {item.path for item in client.list_artifacts(run)} == {"plots", "result.json"}
+    model = client.get_model_version("r", str(version.version))
+    assert model.run_id == run
+    assert (Path(model.source.removeprefix("file://")) / "file").read_text() == "model"
+
+
+def test_a_crash_between_copy_and_version_leaves_no_hole(registry: MlflowRegistry, tmp_path: Path) -> None:
+    folder = outputs(tmp_path / "o")
+    kept = registry._outputs("r", "r-1")
+    shutil.copytree(folder, kept)
+    assert registry.register(job("r-1"), folder, {}).version == 1
+    assert registry.outputs("r", 1) == kept
