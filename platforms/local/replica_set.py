@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -68,7 +69,15 @@ class ReplicaSet:
             observed = Observed(generation, state, self._served, ready, message)
         if observed == self._reported:
             return
-        self._reported = observed
+        try:
+            self._write(observed)
+        except OSError as error:
+            # A full disk must not end what serves: the next report tries again.
+            print(f"{self._file} cannot be written: {error.strerror}", file=sys.stderr)
+        else:
+            self._reported = observed
+
+    def _write(self, observed: Observed | None) -> None:
         if observed is None:
             self._file.unlink(missing_ok=True)
         else:

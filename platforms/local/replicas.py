@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, cast
@@ -17,7 +18,7 @@ from platforms.local.images import LocalImages
 from platforms.local.replica_set import Locate, ReplicaSet
 from platforms.local.status import ServiceStatus
 from platforms.local.wishes import Wishes
-from platforms.protocols import EndpointSpec, Environment
+from platforms.protocols import EndpointSpec, Environment, PlatformError
 from platforms.settings import Settings
 
 SCAN_SECONDS: Final = 0.1
@@ -71,12 +72,19 @@ class ReplicaSets:
                 self._sets[file] = ReplicaSet(self._settings, self._locate, observed, alive)
             if self._seen.get(file) != modified:
                 self._seen[file] = modified
-                self._sets[file].want(read(file, Desired))
+                self._want(file)
         for file in self._seen.keys() - files.keys():
             del self._seen[file]
             self._sets[file].want(None)
         for replica_set in self._sets.values():
             replica_set.report()
+
+    def _want(self, file: Path) -> None:
+        try:
+            self._sets[file].want(read(file, Desired))
+        except PlatformError as error:
+            # One spoilt file must not end the other endpoints; this one goes on with what it serves.
+            print(error, file=sys.stderr)
 
 
 def _modified(file: Path) -> int:

@@ -136,6 +136,27 @@ def test_what_was_wished_comes_back_as_restored(bench: Bench) -> None:
         assert bench.endpoints.status("wine", "qa") is None
 
 
+def test_a_spoilt_wish_or_a_full_disk_stops_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with bench.supervised():
+        status = bench.endpoints.apply(bench.spec(1))
+        bench.endpoints.apply(bench.spec(1, "qa"))
+        EndpointFiles(bench.settings).desired_file("diabetes", "qa").write_text("{")
+        with monkeypatch.context() as patched:
+            patched.setattr("platforms.local.replica_set.write", full)
+            killed = bench.sets.services()[0].pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            wait_for(lambda: all(service.healthy for service in bench.sets.services()) and _pid(bench, 0) != killed)
+            wait_for(lambda: "No space left" in (said := capfd.readouterr().err) or "cannot be read" in said)
+        assert [bench.predict(status) for _ in range(3)] == [1.0] * 3
+        assert bench.predict(bench.endpoints.apply(bench.spec(2))) == 2.0
+
+
 def test_a_second_supervisor_is_refused(bench: Bench) -> None:
     with bench.supervised(), pytest.raises(PlatformError, match="another supervisor"):
         asyncio.run(ReplicaSets(bench.settings, bench.locate).run())
