@@ -23,13 +23,13 @@ _PACKAGES: Final = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
 def write(folder: Path, estimator: Estimator, features: pd.DataFrame, predictions: Array) -> None:
     """Write the folder with signature and input example."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow.sklearn
-    from mlflow.models import infer_signature
-
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # MLflow's own advice on dependencies that it cannot see; ours are explicit.
+        # MLflow warns of its own type hints as it is imported, and of dependencies that are explicit here.
         warnings.simplefilter("ignore")
+        import mlflow.sklearn
+        from mlflow.models import infer_signature
+
         mlflow.sklearn.save_model(
             estimator,
             folder,

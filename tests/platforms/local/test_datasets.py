@@ -73,6 +73,22 @@ def test_a_batch_that_always_loses_says_so(tmp_path: Path, monkeypatch: pytest.M
         DeltaStore(tmp_path).append("r", batch(1.0), "b")
 
 
+def test_arrival_is_counted_over_all_parts_of_a_batch(tmp_path: Path) -> None:
+    with module._spooled(batch(1.0, 2.0, 3.0, chunk=2)) as spool:
+        rows = module._numbered(spool, 7).read_all()
+    assert rows["_version"].to_pylist() == [7, 7, 7]
+    assert rows["_row"].to_pylist() == [0, 1, 2]
+
+
+def test_the_loser_of_a_race_to_create_takes_the_winners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DeltaStore(tmp_path)
+    store.append("r", batch(1.0), "b1")
+    look = DeltaStore._open
+    answers = iter([None])
+    monkeypatch.setattr(DeltaStore, "_open", lambda self, recipe: next(answers, look(self, recipe)))
+    assert store._created("r", batch(1.0).schema).version() == 1
+
+
 def test_a_broken_table_is_named(tmp_path: Path) -> None:
     store = DeltaStore(tmp_path)
     store.append("r", batch(1.0), "b1")

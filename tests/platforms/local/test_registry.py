@@ -8,10 +8,6 @@ import pytest
 from platforms.local.registry import MlflowRegistry
 from tests.platforms.contracts.registry import RegistryContract, job, outputs
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::ResourceWarning"
-)
-
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
