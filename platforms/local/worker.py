@@ -12,18 +12,27 @@ import os
 import shlex
 import signal
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
+import psutil
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import get_current_settings
 from prefect.workers.process import ProcessWorker
 
+from platforms.local import lost_runs
 from platforms.settings import ROOT, Settings
 
 BEAT = 2.0
 """Seconds between two signs of life."""
+SWEEP = 20.0
+"""Seconds between two looks for lost runs, and the least age of a state that may be one."""
+GRACE = 6.0
+"""Seconds that runs in progress have at the end."""
 
 
 def template(launcher: str | None) -> dict[str, object]:
@@ -45,15 +54,42 @@ async def main(alive: Path) -> None:
         while await client.api_healthcheck() is not None:
             await asyncio.sleep(0.2)
         await _offer_pool(client, settings)
+        await lost_runs.settle(client, settings.work_pool, settings.state_dir, timedelta(0))
     worker = ProcessWorker(
-        work_pool_name=settings.work_pool, name="ridgeline", create_pool_if_not_found=False, limit=None
+        work_pool_name=settings.work_pool,
+        name="ridgeline",
+        create_pool_if_not_found=False,
+        limit=settings.worker_limit,
     )
-    task = asyncio.create_task(worker.start())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    work = asyncio.create_task(worker.start())
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     beat = asyncio.create_task(_beat(worker, alive))
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    sweep = asyncio.create_task(_sweep(settings))
+    end = asyncio.create_task(ending.wait())
+    await asyncio.wait({work, end}, return_when=asyncio.FIRST_COMPLETED)
     beat.cancel()
+    sweep.cancel()
+    if not work.done():
+        await _finish(worker)
+        work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+async def _finish(worker: ProcessWorker) -> None:
+    """Take no more runs, and let those in progress tell the server that they crash; Prefect would kill them mute."""
+    limiter = worker.limiter
+    limiter.total_tokens = limiter.borrowed_tokens + 1
+    limiter.acquire_on_behalf_of_nowait(worker)
+    limiter.total_tokens = 1
+    runs = psutil.Process().children()
+    for run in runs:
+        with contextlib.suppress(psutil.Error):
+            run.terminate()
+    deadline = time.monotonic() + GRACE
+    while limiter.borrowed_tokens > 1 and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
 
 
 async def _offer_pool(client: PrefectClient, settings: Settings) -> None:
@@ -74,6 +110,15 @@ async def _beat(worker: ProcessWorker, alive: Path) -> None:
         if worker.is_worker_still_polling(query_interval_seconds=interval):
             alive.touch()
         await asyncio.sleep(BEAT)
+
+
+async def _sweep(settings: Settings) -> None:
+    """Look for runs that a killed worker left and that died later; none may be between its states and its process."""
+    async with get_client() as client:
+        while True:
+            await asyncio.sleep(SWEEP)
+            with contextlib.suppress(httpx.HTTPError):
+                await lost_runs.settle(client, settings.work_pool, settings.state_dir, timedelta(seconds=SWEEP))
 
 
 if __name__ == "__main__":
