@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,15 +33,13 @@ def up(detach: bool) -> None:
         if not started:
             click.echo(f"already running: Prefect at {settings.prefect_url}")
             return
-        try:
-            control.adopt(settings)
+        control.adopt(settings)
+        with _stopped_by_interrupt(settings):
             bootstrap.settle(settings, click.echo)
-            click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")
-            if not detach:
+        click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")
+        if not detach:
+            with suppress(KeyboardInterrupt), _stopped_by_interrupt(settings):
                 control.follow(settings)
-        except KeyboardInterrupt:
-            click.echo("stopping")
-            control.stop(settings.state_dir)
 
 
 @click.command()
@@ -88,6 +86,18 @@ def plain_errors() -> Iterator[None]:
         yield
     except PlatformError as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _stopped_by_interrupt(settings: Settings) -> Iterator[None]:
+    from platforms.local import control
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("stopping")
+        control.stop(settings.state_dir)
+        raise
 
 
 @contextmanager

@@ -1,0 +1,63 @@
+# The few commands that people type. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test test-long format lock
+
+# A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export UV_COMPILE_BYTECODE := 1
+# What the machine trusts, uv trusts too: behind a proxy its own list of authorities is not enough.
+export UV_SYSTEM_CERTS ?= 1
+export UV_NATIVE_TLS ?= 1
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.ridgeline-setup
+# A uv on the PATH may be a shim that finds no uv, so it is asked.
+UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/uv)
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything that is locked into .venv; removes nothing
+
+demo: setup ## run the main job, from first data to production; KEEP=1 leaves it running
+	@$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+up: setup ## start all services in the background and wait until they are ready
+	@$(VENV)/bin/ridgeline up --detach
+
+down: ## stop everything that runs in this clone
+	@if [ -x $(VENV)/bin/ridgeline ]; then $(VENV)/bin/ridgeline down; else echo "nothing was running"; fi
+
+test: setup ## check style, types and imports, then run the tests
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/pytest -n 2 --cov -m "not long"
+
+test-long: setup ## run the tests that take longer
+	@$(VENV)/bin/pytest -m long
+
+format: setup ## let ruff mend and format the code
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+lock: setup ## resolve the dependencies anew and write requirements.lock
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --upgrade \
+		--no-annotate --quiet --output-file requirements.lock
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Ridgeline needs Python 3.11 or newer: name one by make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "Python's venv is missing: install it (on Debian: apt-get install python3-venv), then run make again" >&2; rm -rf $(VENV); exit 1; }
+
+$(STAMP): pyproject.toml requirements.lock | $(VENV)/bin/python
+	@if [ ! -x "$(UV)" ]; then $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv \
+		|| { echo "uv cannot be installed: see above; with a uv on the PATH this step is not needed" >&2; exit 1; }; fi
+	@echo "installing what requirements.lock names into $(VENV)"
+	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e . --group dev
+	@touch $@
