@@ -23,7 +23,7 @@ def up(detach: bool) -> None:
 
     Without `--detach` it runs until Ctrl-C and then stops everything.
     """
-    from cli import bootstrap, dotenv
+    from cli import dotenv
     from platforms.local import control
 
     settings = _settings()
@@ -34,6 +34,8 @@ def up(detach: bool) -> None:
             click.echo(f"already running: Prefect at {settings.prefect_url}")
             return
         control.adopt(settings)
+        from cli import bootstrap
+
         with _stopped_by_interrupt(settings):
             bootstrap.settle(settings, click.echo)
         click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")

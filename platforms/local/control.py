@@ -35,6 +35,8 @@ def adopt(settings: Settings) -> None:
     names = services.environment(settings)
     del names[processes.MARKER]
     os.environ.update(names)
+    if prefect := sys.modules.get("prefect.context"):
+        prefect.refresh_global_settings_context()
 
 
 def start(settings: Settings, report: Report, *, tied: bool = False) -> bool:
