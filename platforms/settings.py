@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     job_timeout: float = Field(default=3600.0, gt=0)
     """Seconds until a training job is ended."""
 
-    job_memory_mb: int = Field(default=4096, ge=256)
-    """Memory limit of a training job in MiB."""
+    job_memory_mb: int = Field(default=4096, ge=768)
+    """Memory limit of a training job in MiB; its libraries alone take about 600."""
 
     image_engine: Literal["process", "docker", "buildah"] = "process"
     """`process` runs the image's context in its own environment; the others also build the OCI image."""

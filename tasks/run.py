@@ -21,6 +21,7 @@ from platforms.protocols import ConflictError, Platform
 from platforms.selection import current
 
 LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")
+FORMAT: Final = "%(asctime)s %(levelname)s %(task_run_name)s: %(message)s"
 DATASET: Final = "dataset"
 MODEL: Final = "model"
 LOCK_WAIT: Final = 600.0
@@ -71,7 +72,7 @@ def archived(recipe: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "flow.log"
         handler = logging.FileHandler(file, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(logging.Formatter(FORMAT, defaults={"task_run_name": "flow"}))
         try:
             with _attached(handler):
                 yield

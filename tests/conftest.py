@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +10,8 @@ import pytest
 from platforms import selection
 from platforms.protocols import Platform
 from platforms.settings import Settings
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests import prefect_server as server
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -40,8 +33,17 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
-    """Prefect's own test harness: a server and a database for this worker."""
-    from prefect.testing.utilities import prefect_test_harness
+    """A Prefect server that flows of this worker report to."""
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        temporary_settings,
+    )
 
-    with prefect_test_harness(server_startup_timeout=60):
+    # A run's end waits up to a second for its heartbeat thread, and there is nobody here to watch hearts.
+    quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with server.prefect_server() as url, temporary_settings({PREFECT_API_URL: url, **quiet}):
         yield
+        EventsWorker.drain_all()

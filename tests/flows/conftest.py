@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from platforms import selection
+from platforms.local.endpoint_files import EndpointFiles
+from platforms.local.replicas import ReplicaSets
+from platforms.protocols import JobFailedError, Platform, TrainingJob
+from platforms.settings import Settings
+from recipes import catalog
+from tests.background import background
+from tests.platforms.local.supervised import wait_for
+from tests.tasks.made import make_outputs
+
+
+@dataclasses.dataclass
+class ScriptedCompute:
+    """A compute whose next job makes a model that is off by `shift`; a negative one fails."""
+
+    folder: Path
+    shift: float = 0.0
+
+    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
+        on_line(f"training {job.name} on dataset version {job.dataset_version}")
+        if self.shift < 0:
+            raise JobFailedError(f"job {job.name} ended with 1:\nsingular matrix")
+        return make_outputs(self.folder / job.name, self.shift)
+
+
+@pytest.fixture
+def compute(tmp_path: Path) -> ScriptedCompute:
+    return ScriptedCompute(tmp_path / "scripted")
+
+
+@pytest.fixture
+def loop_platform(
+    settings: Settings, compute: ScriptedCompute, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
+    """The local platform with a scripted compute, as the flows of this test see it."""
+    built = dataclasses.replace(selection.load(settings), compute=compute)
+    monkeypatch.setattr(selection, "load", lambda _: built)
+    selection.current.cache_clear()
+    yield built
+    selection.current.cache_clear()
+
+
+@pytest.fixture
+def supervised(settings: Settings) -> Iterator[None]:
+    """The supervisor's side of the endpoints."""
+    with background(ReplicaSets(settings).run):
+        wait_for(EndpointFiles(settings).supervised)
+        yield
+
+
+@pytest.fixture
+def landed(loop_platform: Platform) -> Callable[[str, bytes], str]:
+    """Put content into the landing folder; returns its path."""
+
+    def land(name: str, content: bytes) -> str:
+        return loop_platform.storage.write(f"landing/diabetes/{name}", content).path
+
+    return land
+
+
+@pytest.fixture
+def data(landed: Callable[[str, bytes], str]) -> int:
+    """The seed data, accepted; returns the dataset version."""
+    from flows.validate_data import validate_data
+    from platforms.selection import current
+
+    validate_data(landed("seed.csv", seed_csv()), return_state=True)
+    return current().datasets.version("diabetes").version
+
+
+def seed_csv(rows: slice = slice(None)) -> bytes:
+    """Rows of the seed data as they would arrive."""
+    content: bytes = catalog.load("diabetes").seed_data()[rows].to_csv(index=False).encode()
+    return content
+
+
+def content(platform: Platform, path: str) -> bytes:
+    """Everything that a blob holds."""
+    with platform.storage.open(path) as stream:
+        return stream.read()

@@ -1,0 +1,51 @@
+"""A Prefect server for tests, on the embedded PostgreSQL: on SQLite two writers at once may wait for a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from platforms.local import postgres, services
+from platforms.local.service import Service, Spec
+from platforms.settings import Settings
+from tests.background import background
+from tests.ports import free_port
+
+
+@contextmanager
+def prefect_server(start_timeout: float = 90.0) -> Iterator[str]:
+    """Run the database and the server in a temporary folder; yields the URL of the API."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(state=Path(folder) / "state", prefect_port=free_port())
+        settings.state_dir.mkdir()
+        ready = threading.Event()
+        try:
+            with background(lambda: _serve(settings, ready)):
+                assert ready.wait(start_timeout), "the Prefect server did not start"
+                yield f"{settings.prefect_url}/api"
+        finally:
+            postgres.wipe(settings.state_dir)
+
+
+async def _serve(settings: Settings, ready: threading.Event) -> None:
+    url, database = services.database(settings)
+    assert database is not None
+    async with _kept(database), _kept(services.server(settings, url)):
+        ready.set()
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def _kept(spec: Spec) -> AsyncIterator[None]:
+    service = Service(spec)
+    keeper = asyncio.create_task(service.keep())
+    try:
+        await service.healthy.wait()
+        yield
+    finally:
+        keeper.cancel()
+        await service.stop()
