@@ -8,12 +8,12 @@ from pathlib import Path
 
 from dotenv import dotenv_values, set_key, unset_key
 
-from platforms.settings import ROOT, Settings
+from platforms.settings import ENV_FILE, ROOT, Settings
 
 PORTS = ("prefect_port", "qa_port", "prod_port", "mlflow_port")
 
 
-def write(settings: Settings, file: Path = ROOT / ".env") -> None:
+def write(settings: Settings, file: Path = ENV_FILE) -> None:
     """Point the file at the services of these settings, in one step; lines of other keys stay as they are."""
     new = file.with_name(f"{file.name}.{os.getpid()}")
     if file.exists():
@@ -21,7 +21,7 @@ def write(settings: Settings, file: Path = ROOT / ".env") -> None:
     else:
         new.touch()
     present = dotenv_values(new)
-    for key, value in _values(settings, file.parent).items():
+    for key, value in _values(settings, ROOT).items():
         if value is not None:
             set_key(new, key, value, quote_mode="auto")
         elif key in present:

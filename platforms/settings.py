@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = Path(os.environ.get("RIDGELINE_ENV_FILE") or ROOT / ".env")
+"""The file that `ridgeline up` writes and that every command reads; a second installation beside it names another."""
 
 
 class Settings(BaseSettings):
@@ -16,7 +19,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="RIDGELINE_",
-        env_file=ROOT / ".env",
+        env_file=ENV_FILE,
         extra="ignore",
         frozen=True,
         use_attribute_docstrings=True,

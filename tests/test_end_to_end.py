@@ -1,0 +1,153 @@
+"""The real services, started by the real command line: first data, an answer, kills, and the way back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from platforms.local import postgres
+from platforms.settings import ROOT
+from tests.platforms.local.supervised import wait_for
+from tests.ports import free_port
+
+ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
+
+Document = dict[str, list[dict[str, object]]]
+
+
+class Installation:
+    """One state folder with ports of its own, used by the command line only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "state"
+        self.env_file = folder / "env"
+        names = ("PREFECT", "QA", "PROD", "MLFLOW")
+        ports = {f"RIDGELINE_{name}_PORT": str(free_port()) for name in names}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RIDGELINE_"))},
+            **ports,
+            "RIDGELINE_STATE": str(self.state),
+            "RIDGELINE_ENV_FILE": str(self.env_file),
+        }
+
+    def run(self, *arguments: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+        """One `ridgeline` command; the pipes would keep it from returning if something it started held them."""
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout
+        )
+
+    def status(self) -> Document:
+        document: Document = json.loads(self.run("status", "--json").stdout)
+        return document
+
+    def pid(self, service: str) -> int:
+        return next(int(str(entry["pid"])) for entry in self.status()["services"] if entry["name"] == service)
+
+    def healthy(self) -> set[str]:
+        return {str(entry["name"]) for entry in self.status()["services"] if entry["healthy"]}
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs in the name of this state folder."""
+        return [process for process in psutil.process_iter() if str(self.state) in _environment(process)]
+
+    def score(self) -> httpx.Response:
+        """What production answers to one row, asked as the status document says."""
+        prod = next(entry for entry in self.status()["endpoints"] if entry["environment"] == "prod")
+        _, key = (ROOT / str(prod["key_file"])).read_text().splitlines()[0].split()
+        headers = {"authorization": f"Bearer {key}"}
+        return httpx.post(f"{prod['url']}/score", json={"data": [ROW]}, headers=headers, trust_env=False)
+
+
+def _environment(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get("RIDGELINE_SUPERVISED", ""))
+    except psutil.Error:
+        return ""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Services that were started once by `up --detach`."""
+    made = Installation(tmp_path_factory.mktemp("installation"))
+    try:
+        done = made.run("up", "--detach")
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield made
+    finally:
+        made.run("down")
+        postgres.wipe(made.state)
+
+
+def test_the_whole_life_of_an_installation(installation: Installation) -> None:
+    """One test, because each chapter stands on the one before; each is told by its function."""
+    first_model_answers(installation)
+    the_journal_tells(installation)
+    a_killed_service_comes_back(installation, "prod-diabetes-1")
+    a_killed_service_comes_back(installation, "worker")
+    prefect_commands_find_the_server(installation)
+    down_leaves_nothing(installation)
+    up_brings_the_endpoints_back(installation)
+
+
+def first_model_answers(installation: Installation) -> None:
+    document = installation.status()
+    assert installation.healthy() >= {"server", "worker", "listener", "qa-diabetes-0", "prod-diabetes-0"}
+    served = {str(entry["environment"]): entry for entry in document["endpoints"]}
+    assert {name: (entry["model_version"], entry["ready"]) for name, entry in served.items()} == {
+        "qa": (1, True),
+        "prod": (1, True),
+    }
+    assert re.fullmatch(r"diabetes:1-[0-9a-f]{12}", str(served["prod"]["image"]))
+    answer = installation.score()
+    assert answer.status_code == 200
+    assert 150 < answer.json()["result"][0] < 250
+
+
+def the_journal_tells(installation: Installation) -> None:
+    entries = json.loads(installation.run("history", "diabetes", "--json").stdout)
+    assert [(entry["action"], entry["environment"]) for entry in entries] == [
+        ("registered", None),
+        ("released", "qa"),
+        ("released", "prod"),
+    ]
+    assert [entry["previous"] for entry in entries[1:]] == [entry["hash"] for entry in entries[:-1]]
+    assert "passed the API tests in qa and prod" in installation.run("history", "diabetes").stdout
+
+
+def a_killed_service_comes_back(installation: Installation, service: str) -> None:
+    before = installation.pid(service)
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: service in installation.healthy() and installation.pid(service) != before, 20)
+
+
+def prefect_commands_find_the_server(installation: Installation) -> None:
+    values = dict(line.replace("'", "").split("=", 1) for line in installation.env_file.read_text().splitlines())
+    url = installation.status()["prefect_url"]
+    assert values["PREFECT_API_URL"] == f"{url}/api"
+    assert httpx.get(f"{values['PREFECT_API_URL']}/health", trust_env=False).status_code == 200
+
+
+def down_leaves_nothing(installation: Installation) -> None:
+    assert installation.processes()
+    assert installation.run("down").returncode == 0
+    assert installation.processes() == []
+    assert installation.status()["services"] == []
+
+
+def up_brings_the_endpoints_back(installation: Installation) -> None:
+    done = installation.run("up", "--detach")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert installation.score().status_code == 200
+    entries = json.loads(installation.run("history", "diabetes", "--json").stdout)
+    assert len(entries) == 3, "coming back is no new decision"
