@@ -24,6 +24,7 @@ def main() -> None:
     except OSError:
         child = 0
     if not child:
+        connection.close()
         os.execv(sys.executable, [sys.executable, "-m", *arguments])
 
     def forward(number: int, _: FrameType | None) -> None:
@@ -31,7 +32,9 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, forward)
-    _end_as(connection.recv(2))
+    code = connection.recv(2)
+    connection.close()
+    _end_as(code)
 
 
 def _request(connection: _socket.socket, arguments: list[str]) -> None:

@@ -85,18 +85,19 @@ class Request:
 class Launcher:
     """The listening side. `serve` returns only in a fork, with the request and the connection to its client."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, installed: list[int]) -> None:
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         path.chmod(0o600)
         self._listener.listen(64)
-        self._installed = _installed()
+        self._installed = installed
         self._connections: dict[int, socket.socket] = {}
 
     def serve(self) -> tuple[Request, socket.socket]:
         """Answer clients for ever."""
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         while True:
             connection = self._listener.accept()[0]
             connection.settimeout(5)
@@ -120,7 +121,8 @@ class Launcher:
             for file in request.files:
                 os.close(file)
         else:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
             self._listener.close()
             for other in self._connections.values():
                 other.close()
@@ -135,8 +137,9 @@ class Launcher:
 
 
 def main() -> NoReturn:
-    """Preload, then serve the socket that the only argument names."""
-    for name in PRELOADED:
+    """Preload the modules that further arguments name, or the usual ones, and serve the socket of the first one."""
+    installed = _installed()
+    for name in sys.argv[2:] or PRELOADED:
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -144,13 +147,18 @@ def main() -> NoReturn:
     if (threads := len(os.listdir("/proc/self/task"))) > 1:
         print(f"launcher: {threads} threads before the first fork, forks may hang", file=sys.stderr, flush=True)
     gc.freeze()
-    request, connection = Launcher(Path(sys.argv[1])).serve()
+    me = os.getpid()
+    request, connection = Launcher(Path(sys.argv[1]), installed).serve()
+    finished = threading.Event()
     code = 1
     try:
-        code = _run(request, connection)
+        code = _run(request, connection, finished)
     finally:
-        with contextlib.suppress(OSError):
-            connection.sendall(_exit_code(code))
+        # The launcher tells the code when the fork is wholly gone, logs flushed; only without it the fork must.
+        if os.getppid() != me:
+            finished.set()
+            with contextlib.suppress(OSError):
+                connection.sendall(_exit_code(code))
     sys.exit(code)
 
 
@@ -170,13 +178,13 @@ def _receive(connection: socket.socket) -> Request | None:
     return Request(os.fsdecode(directory), arguments, {name: value for name, _, value in pairs}, files)
 
 
-def _run(request: Request, connection: socket.socket) -> int:
+def _run(request: Request, connection: socket.socket, finished: threading.Event) -> int:
     """Become the program that the client asked for; returns its exit code."""
     os.setsid()
     _take_over(request)
     connection.settimeout(None)
     connection.sendall(os.getpid().to_bytes(4, "little"))
-    threading.Thread(target=_end_with_client, args=[connection], daemon=True).start()
+    threading.Thread(target=_end_with_client, args=[connection, finished], daemon=True).start()
     module = request.arguments[0]
     sys.argv = [module, *request.arguments[1:]]
     sys.modules.pop(module, None)
@@ -200,16 +208,19 @@ def _take_over(request: Request) -> None:
     sys.path[:0] = [request.directory, *additions]
     importlib.invalidate_caches()
     # Both were made when the launcher started: every fork would draw the same numbers and see the old settings.
-    importlib.import_module("numpy").random.seed()
-    importlib.import_module("prefect.context").refresh_global_settings_context()
-    importlib.import_module("prefect.logging.configuration").setup_logging()
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if prefect := sys.modules.get("prefect.context"):
+        prefect.refresh_global_settings_context()
+        sys.modules["prefect.logging.configuration"].setup_logging()
 
 
-def _end_with_client(connection: socket.socket) -> None:
+def _end_with_client(connection: socket.socket, finished: threading.Event) -> None:
     with contextlib.suppress(OSError):
         while connection.recv(1):
             pass
-    os.killpg(0, signal.SIGKILL)
+    if not finished.is_set():
+        os.killpg(0, signal.SIGKILL)
 
 
 def _exit_code(code: int) -> bytes:

@@ -82,23 +82,29 @@ class Postgres:
         new.rename(self.data)
 
     def _run(self, program: str, *arguments: str, text: str = "") -> None:
-        done = subprocess.run(
-            [str(self.binaries / program), *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            cwd="/",
-            env=environment(),
-            user=self.account.uid if self.account else None,
-            group=self.account.gid if self.account else None,
-            extra_groups=[] if self.account else None,
-            check=False,
-        )
-        if done.returncode:
-            raise PlatformError(
-                f"PostgreSQL's {program} failed below {self.home}: {done.stderr.strip()[-2000:]}\n"
-                "Mend that, or name a PostgreSQL of yours in RIDGELINE_DATABASE_URL"
+        try:
+            done = subprocess.run(
+                [str(self.binaries / program), *arguments],
+                input=text,
+                capture_output=True,
+                text=True,
+                cwd="/",
+                env=environment(),
+                user=self.account.uid if self.account else None,
+                group=self.account.gid if self.account else None,
+                extra_groups=[] if self.account else None,
+                check=False,
             )
+        except OSError as error:
+            raise self._failure(program, str(error)) from error
+        if done.returncode:
+            raise self._failure(program, done.stderr.strip()[-2000:])
+
+    def _failure(self, program: str, reason: str) -> PlatformError:
+        return PlatformError(
+            f"PostgreSQL's {program} failed below {self.home}: {reason}\n"
+            "Mend that, or name a PostgreSQL of yours in RIDGELINE_DATABASE_URL"
+        )
 
     def _clear(self) -> None:
         # PostgreSQL takes any process of the same user that has the old pid for its predecessor: after a reboot, or

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from platforms.local import postgres, services
+from platforms.settings import Settings
+
+
+async def result(check: Callable[[], Awaitable[bool]]) -> bool:
+    return await check()
+
+
+def test_a_service_sees_these_settings_and_no_others(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    names = services.environment(settings)
+    assert names["RIDGELINE_STATE"] == str(settings.state_dir)
+    assert names["RIDGELINE_PREFECT_PORT"] == str(settings.prefect_port)
+    assert names["PREFECT_API_URL"] == f"{settings.prefect_url}/api"
+    assert names["PREFECT_HOME"] == str(settings.state_dir / "prefect")
+    assert "RIDGELINE_DATABASE_URL" not in names
+    assert names["NO_PROXY"].split(",")[:2] == ["example.org", "127.0.0.1"]
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().state_dir == settings.state_dir
+    assert Settings().prefect_port == settings.prefect_port
+
+
+def test_an_external_database_needs_no_service(settings: Settings) -> None:
+    url = "postgresql+asyncpg://me@there/prefect"
+    external = settings.model_copy(update={"database_url": url})
+    assert services.database(external) == (url, None)
+    assert not settings.state_dir.exists()
+
+
+def test_the_embedded_database_ends_fast(settings: Settings) -> None:
+    url, spec = services.database(settings)
+    assert spec
+    assert url.startswith("postgresql+asyncpg://")
+    assert spec.stop_signal.name == "SIGINT"
+    postgres.wipe(settings.state_dir)
+
+
+def test_the_roles(settings: Settings) -> None:
+    names = [services.server(settings, "url").name, *(spec.name for spec in services.clients(settings))]
+    assert names == ["server", "worker", "launcher", "listener"]
+    postgres.wipe(settings.state_dir)
+
+
+def test_the_server_is_asked_over_http(settings: Settings) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/api/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    check = services.server(settings, "url").check
+    with pytest.raises(OSError, match="onnect"):
+        asyncio.run(result(check))
+    with HTTPServer(("127.0.0.1", settings.prefect_port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=[0.05])
+        thread.start()
+        try:
+            assert asyncio.run(result(check))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_worker_must_give_signs_of_life(settings: Settings) -> None:
+    spec = services.worker(settings)
+    alive = Path(spec.command[-1])
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(result(spec.check))
+    alive.touch()
+    assert asyncio.run(result(spec.check))
+    os.utime(alive, (0, time.time() - services.FRESH - 1))
+    assert not asyncio.run(result(spec.check))
+    spec.prepare()
+    spec.prepare()
+    assert not alive.exists()
+    postgres.wipe(settings.state_dir)
+
+
+@pytest.mark.parametrize(("answer", "healthy"), [(bytes(4), True), (b"\0\0\0\1", False), (b"", False)])
+def test_the_launcher_must_answer(settings: Settings, answer: bytes, healthy: bool) -> None:
+    spec = services.launcher(settings)
+    path = spec.command[-1]
+
+    async def story() -> bool:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(4)
+            writer.write(answer)
+            writer.close()
+
+        async with await asyncio.start_unix_server(serve, path):
+            return await spec.check()
+
+    assert asyncio.run(story()) is healthy
+    postgres.wipe(settings.state_dir)
+
+
+def test_the_database_must_accept(settings: Settings) -> None:
+    _, spec = services.database(settings)
+    assert spec
+    folder = postgres.locate(settings.state_dir).sockets
+    with pytest.raises(OSError, match="No such file"):
+        asyncio.run(result(spec.check))
+    folder.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / ".s.PGSQL.5432"))
+        listener.listen()
+        assert asyncio.run(result(spec.check))
+    postgres.wipe(settings.state_dir)
