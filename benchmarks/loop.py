@@ -13,10 +13,10 @@ import time
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
-from cli.chain import follow_retrain
+from cli.chain import Follower
 from platforms.selection import current
-from tasks.arrivals import start_retrain
 from tasks.reporting import announce_data
+from tasks.starting import start_retrain
 
 RECIPE = "diabetes"
 
@@ -37,7 +37,7 @@ def retrain_and_release() -> float:
     """Seconds from asking for a retrain to its model answering in production."""
     started = time.perf_counter()
     run = start_retrain(RECIPE, {"force": True, "reason": "benchmark"})
-    follow_retrain(RECIPE, run, lambda line: None, 300)
+    Follower(RECIPE, lambda line: None, 300).retrain(run)
     return time.perf_counter() - started
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from cli.chain import ChainError, Report, follow_batch
+from cli.chain import ChainError, Follower, Report
 from platforms.protocols import Blob
 from platforms.selection import current
 from platforms.settings import Settings
@@ -27,7 +27,7 @@ def settle(settings: Settings, report: Report) -> None:
     report("deployments are published")
     for recipe in catalog.names():
         for blob in waiting_or_seed(recipe, report):
-            follow_batch(recipe, blob, report, deadline - time.monotonic())
+            Follower(recipe, report, deadline - time.monotonic()).batch(blob)
         wait_ready(recipe, deadline)
         report(f"endpoints of {recipe} are ready")
 

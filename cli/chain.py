@@ -1,107 +1,124 @@
-"""Follow a batch or a retrain through the runs that it causes, stage by stage."""
+"""Follow a batch or a retrain through what it causes, stage by stage.
+
+What happened is read from durable facts (the journal, the landing folder), so a run that was killed and started anew
+is followed like one that was not; the Prefect API only tells of runs that failed.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from platforms.protocols import Blob, PlatformError
-from tasks.arrivals import start_validation
+from platforms.protocols import Blob, JournalEntry, PlatformError
+from tasks import facts, starting
 from tasks.run import DATASET, MODEL, tagged
+from tasks.starting import Want
 
 Report = Callable[[str], None]
 
 POLL: Final = 0.3
-"""Seconds between two looks at the API."""
-APPEARANCE: Final = 60.0
-"""Seconds that an event may take to become a run."""
-EFFECTS: Final = {"Accepted": ("retrain", "dataset_version"), "Registered": ("release", "model_version")}
-"""The flow that an end state starts, and the parameter by which its run is known."""
+"""Seconds between two looks."""
+OUTCOMES: Final = {"registered": "Registered", "forced": "Registered", "rejected": "NotPromoted"}
 
 
 class ChainError(PlatformError):
-    """A run failed, or did not appear in time; the message names the flow and where to look."""
+    """A run failed, or did not end in time; the message names the flow and where to look."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One ended run: its flow, the name of its end state and its message, and the version that it made."""
+    """One ended stage: its flow, how it ended, and why."""
 
     flow: str
-    run: UUID
     outcome: str
     message: str
-    made: int | None
 
 
-def follow_batch(recipe: str, blob: Blob, report: Report, timeout: float) -> list[Stage]:
-    """Wait for the validation of a landed blob and for the retrain and release that it causes.
+class Follower:
+    """Follows one recipe until a deadline; every stage is reported as it ends."""
 
-    `timeout` in seconds bounds the whole chain; raises `ChainError`.
-    """
-    run = start_validation(recipe, blob)
-    return _follow_all(recipe, "validate-data", run, report, timeout)
+    def __init__(self, recipe: str, report: Report, timeout: float) -> None:
+        self._recipe = recipe
+        self._report = report
+        self._deadline = time.monotonic() + timeout
+        self.stages: list[Stage] = []
 
+    def batch(self, blob: Blob) -> list[Stage]:
+        """Wait for the validation of a landed blob, and for the verdict and the release that it causes."""
+        with get_client(sync_client=True) as client:
+            run = self._validated(client, starting.validation(self._recipe, blob))
+            if (version := tagged(run.tags, DATASET)) and run.state and run.state.name == "Accepted":
+                self._judged(client, int(version))
+        return self.stages
 
-def follow_retrain(recipe: str, run: FlowRun, report: Report, timeout: float) -> list[Stage]:
-    """Wait for a retrain and for the release that it causes; as `follow_batch`."""
-    return _follow_all(recipe, "retrain", run, report, timeout)
+    def retrain(self, run: FlowRun) -> list[Stage]:
+        """Wait for a retrain that somebody started, and for the release that it causes."""
+        with get_client(sync_client=True) as client:
+            state, tags = self._ended(client, run)
+            self._add("retrain", state.name or "", state.message or "")
+            if (model := tagged(tags, MODEL)) and state.name == "Registered":
+                self._released(client, int(model))
+        return self.stages
 
+    def _validated(self, client: SyncPrefectClient, want: Want) -> FlowRun:
+        """The run that ended the validation; a killed one gets a successor."""
+        starting.first_attempt(want)
+        while True:
+            ended = starting.runs_about(client, want, (StateType.COMPLETED,))
+            if ended:
+                state = ended[0].state
+                self._add("validate-data", (state and state.name) or "", (state and state.message) or "")
+                return ended[0]
+            self._fail_early(client, want)
 
-def _follow_all(recipe: str, flow: str, run: FlowRun, report: Report, timeout: float) -> list[Stage]:
-    deadline = time.monotonic() + timeout
-    with get_client(sync_client=True) as client:
-        stages = []
-        for stage in _follow(client, recipe, flow, run, deadline):
-            report(f"{stage.flow} {recipe}: {stage.outcome} - {stage.message}")
-            stages.append(stage)
-        return stages
+    def _judged(self, client: SyncPrefectClient, version: int) -> None:
+        want = starting.judgement(self._recipe, version)
+        while not (entry := self._judgement(version)):
+            self._fail_early(client, want)
+        self._add("retrain", OUTCOMES[entry.action], entry.reason)
+        if entry.model_version is not None:
+            self._released(client, entry.model_version)
 
+    def _judgement(self, version: int) -> JournalEntry | None:
+        found = (entry for entry in facts.judgements(self._recipe) if facts.data_version(entry) >= version)
+        return next(found, None)
 
-def _follow(client: SyncPrefectClient, recipe: str, flow: str, run: FlowRun, deadline: float) -> Iterator[Stage]:
-    stage = _ended(client, flow, run, deadline)
-    yield stage
-    if stage.outcome in EFFECTS:
-        effect, parameter = EFFECTS[stage.outcome]
-        caused = _caused(client, f"{effect}/{recipe}", parameter, stage.made, deadline)
-        yield from _follow(client, recipe, effect, caused, deadline)
+    def _released(self, client: SyncPrefectClient, version: int) -> None:
+        want = starting.conclusion(self._recipe, version)
+        while not (entry := facts.conclusion(self._recipe, version)):
+            self._fail_early(client, want)
+        self._add("release", entry.action, f"model version {version}: {entry.reason}")
 
+    def _ended(self, client: SyncPrefectClient, run: FlowRun) -> tuple[State, list[str]]:
+        while True:
+            run = client.read_flow_run(run.id)
+            if run.state is not None and run.state.is_final():
+                _require_success(run, run.state)
+                return run.state, run.tags
+            self._pause(f"retrain run {run.name}")
 
-def _ended(client: SyncPrefectClient, flow: str, run: FlowRun, deadline: float) -> Stage:
-    while time.monotonic() < deadline:
-        run = client.read_flow_run(run.id)
-        if run.state is not None and run.state.is_final():
-            return _stage(flow, run, run.state)
+    def _fail_early(self, client: SyncPrefectClient, want: Want) -> None:
+        """Raise if a run about the same thing has failed; then wait a moment."""
+        for run in starting.runs_about(client, want, (StateType.FAILED,)):
+            if run.state is not None:
+                _require_success(run, run.state)
+        self._pause(f"{want.deployment} with {want.parameter}={want.value}")
+
+    def _pause(self, what: str) -> None:
+        if time.monotonic() > self._deadline:
+            raise ChainError(f"{what} did not end in time: look at it in the Prefect UI")
         time.sleep(POLL)
-    raise ChainError(f"{flow} run {run.name} did not end in time: look at it in the Prefect UI")
+
+    def _add(self, flow: str, outcome: str, message: str) -> None:
+        self._report(f"{flow} {self._recipe}: {outcome} - {message}")
+        self.stages.append(Stage(flow, outcome, message))
 
 
-def _stage(flow: str, run: FlowRun, state: State) -> Stage:
+def _require_success(run: FlowRun, state: State) -> None:
     if state.is_failed() or state.is_crashed():
-        raise ChainError(f"{flow} run {run.name} ended {state.name}: {state.message}")
-    made = tagged(run.tags, DATASET if flow == "validate-data" else MODEL)
-    return Stage(flow, run.id, state.name or "", state.message or "", int(made) if made else None)
-
-
-def _caused(
-    client: SyncPrefectClient, deployment: str, parameter: str, value: int | None, deadline: float
-) -> FlowRun:
-    """The run of `deployment` that an event started with `parameter` equal to `value`."""
-    known = client.read_deployment_by_name(deployment)
-    mine = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[known.id]))
-    deadline = min(deadline, time.monotonic() + APPEARANCE)
-    while time.monotonic() < deadline:
-        runs = client.read_flow_runs(flow_run_filter=mine, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=50)
-        for run in runs:
-            if run.parameters.get(parameter) == value:
-                return run
-        time.sleep(POLL)
-    raise ChainError(f"no run of {deployment} with {parameter}={value} appeared: is its event trigger on?")
+        raise ChainError(f"run {run.name} ended {state.name}: {state.message}")

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prefect.client.schemas.objects import FlowRun
+
 LOOK: Final = 0.5
 """Seconds between two looks at the landing folders."""
+RECONCILE: Final = 10.0
+"""Seconds between two comparisons of the durable facts."""
 
 
 @click.command()
 def listen() -> None:
-    """Watch the landing folders and start a validation for each arrival; runs until it is stopped."""
-    import httpx
-
-    from platforms.protocols import PlatformError
+    """Watch the landing folders, start what arrives and what is missing; runs until it is stopped."""
     from recipes import catalog
-    from tasks.arrivals import Listener
+    from tasks.listening import Listener
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logger = logging.getLogger("ridgeline.listener")
-    listener = Listener(catalog.names())
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    listener, due = Listener(catalog.names()), time.monotonic()
     while True:
-        try:
-            for run in listener.look():
-                logger.info("started %s for %s", run.name, run.parameters["path"])
-        except (httpx.HTTPError, PlatformError) as error:
-            logger.warning("cannot start a validation now, will look again: %s", error)
+        _attempt(listener.look)
+        if time.monotonic() >= due and _attempt(listener.reconcile):
+            due = time.monotonic() + RECONCILE
         time.sleep(LOOK)
+
+
+def _attempt(step: Callable[[], list[FlowRun]]) -> bool:
+    """Run one step; whatever the server or the platform cannot do now is told and tried again later."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    from platforms.protocols import PlatformError
+
+    logger = logging.getLogger("ridgeline.listener")
+    try:
+        for run in step():
+            logger.info("%s is to run for %s", run.name, run.parameters)
+    except (httpx.HTTPError, PrefectException, PlatformError, OSError) as error:
+        logger.warning("cannot %s now, will try again: %s", step.__name__, error)
+        return False
+    return True

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from cli.bootstrap import land_rows
-from cli.chain import Report, Stage, follow_batch, follow_retrain
+from cli.chain import Follower, Report, Stage
 from platforms.protocols import EndpointStatus, JournalEntry, PlatformError
 from platforms.selection import current
 from platforms.settings import ROOT, Settings
 from recipes import catalog
-from tasks.arrivals import start_retrain
 from tasks.publishing import publish
+from tasks.starting import start_retrain
 
 RECIPE: Final = "diabetes"
 FIRST_ROWS: Final = 120
@@ -32,26 +32,25 @@ def play(settings: Settings, report: Report) -> None:
     """Run the three chapters; raises `StoryError`, or `ChainError` when a run fails."""
     publish(catalog.names(), f"{settings.prefect_url}/api")
     report(f"a first batch of {FIRST_ROWS} rows lands")
-    _expect("Released", _land("first.csv", slice(FIRST_ROWS), report))
+    _expect("released", _land("first.csv", slice(FIRST_ROWS), report))
     report("the remaining rows land")
-    _expect("Released", _land("second.csv", slice(FIRST_ROWS, None), report))
+    _expect("released", _land("second.csv", slice(FIRST_ROWS, None), report))
     report(f"a candidate with {WORSE} is trained")
     _expect("NotPromoted", _retrain(WORSE, report))
 
 
 def _land(name: str, rows: slice, report: Report) -> list[Stage]:
-    return follow_batch(RECIPE, land_rows(RECIPE, name, rows), report, TIMEOUT)
+    return Follower(RECIPE, report, TIMEOUT).batch(land_rows(RECIPE, name, rows))
 
 
 def _retrain(parameters: Mapping[str, float], report: Report) -> list[Stage]:
-    run = start_retrain(RECIPE, {"parameters": dict(parameters)})
-    return follow_retrain(RECIPE, run, report, TIMEOUT)
+    return Follower(RECIPE, report, TIMEOUT).retrain(start_retrain(RECIPE, parameters))
 
 
 def _expect(outcome: str, stages: list[Stage]) -> None:
     last = stages[-1]
     if last.outcome != outcome:
-        raise StoryError(f"{last.flow} run {last.run} ended {last.outcome}, expected {outcome}: {last.message}")
+        raise StoryError(f"{last.flow} ended {last.outcome}, expected {outcome}: {last.message}")
 
 
 def summary(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed
 
 from platforms.protocols import ModelVersion
-from tasks import deployment, evaluation, packaging, registration, reporting
+from tasks import deployment, evaluation, facts, packaging, registration, reporting
 from tasks.run import MODEL, archived, locked, tag_run
 
 
@@ -23,7 +23,7 @@ def release(recipe: str = "diabetes", model_version: int | None = None, force: b
         model = registration.find_model(recipe, model_version)
         tag_run(MODEL, model.version)
         champion = registration.champion_version(recipe)
-        if champion == model.version:
+        if facts.is_released(model):
             return Completed(name="Released", message=f"{recipe} {model.version} is in production already")
         if refusal := None if force else _refuse(model, champion):
             return refusal
@@ -39,8 +39,11 @@ def release(recipe: str = "diabetes", model_version: int | None = None, force: b
 
 def _refuse(model: ModelVersion, champion: int | None) -> State | None:
     """The end state of a model version that must not go to production any more."""
+    if champion == model.version:
+        return None  # An earlier run was killed between the champion's move and its entry in the journal.
     newest = registration.find_model(model.recipe)
     if newest.version != model.version:
+        registration.record_superseded(model, newest.version)
         return Cancelled(name="Superseded", message=f"model version {newest.version} is newer")
     if champion == registration.compared_with(model) or registration.was_forced(model):
         return None

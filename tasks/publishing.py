@@ -41,7 +41,7 @@ def _renamed(node: Node, recipe: str) -> Node:
             return {key: _renamed(value, recipe) for key, value in node.items()}
         case list():
             return [_renamed(value, recipe) for value in node]
-        case str() if node == DEFAULT_RECIPE or node.endswith(f".{DEFAULT_RECIPE}"):
+        case str() if node == DEFAULT_RECIPE or node.endswith((f".{DEFAULT_RECIPE}", f":{DEFAULT_RECIPE}")):
             return node.removesuffix(DEFAULT_RECIPE) + recipe
         case _:
             return node

@@ -14,9 +14,13 @@ from tasks.training import Candidate
 @task
 def record_rejection(candidate: Candidate, verdict: Verdict) -> None:
     """Write the rejected candidate's numbers into the journal."""
-    details = numbers(verdict) | {"parameters": dict(candidate.job.parameters)}
+    job = candidate.job
     current().journal.append(
-        candidate.job.recipe, "rejected", reason=verdict.reason, flow_run=run_id(), details=details
+        job.recipe,
+        "rejected",
+        reason=verdict.reason,
+        flow_run=run_id(),
+        details=numbers(verdict) | {"parameters": dict(job.parameters)},
     )
 
 
@@ -37,7 +41,7 @@ def register_candidate(candidate: Candidate, verdict: Verdict, forced_because: s
         reason=verdict.reason if forced_because is None else forced_because,
         flow_run=run_id(),
         model_version=model.version,
-        details=numbers(verdict),
+        details=numbers(verdict) | {"parameters": dict(job.parameters)},
     )
     return model
 
@@ -52,6 +56,18 @@ def find_model(recipe: str, version: int | None = None) -> ModelVersion:
     if not versions:
         raise NotFoundError(f"recipe {recipe} has no registered model: start a retrain first")
     return versions[-1]
+
+
+@task
+def record_superseded(model: ModelVersion, newer: int) -> None:
+    """Write into the journal that a newer version was registered before this one's release."""
+    current().journal.append(
+        model.recipe,
+        "superseded",
+        reason=f"model version {newer} is newer",
+        flow_run=run_id(),
+        model_version=model.version,
+    )
 
 
 @task

@@ -27,13 +27,17 @@ class Candidate:
 
 
 @task
-def train_candidate(data: DatasetVersion, parameters: Mapping[str, Parameter] | None = None) -> Candidate:
+def train_candidate(
+    data: DatasetVersion, parameters: Mapping[str, Parameter] | None = None, automatic: bool = False
+) -> Candidate:
     """Train on a pinned dataset version; the job's log streams into this run and is archived with it.
 
+    An automatic job is one per dataset version: a run that follows a killed one takes over its job.
     Raises `JobFailedError` with the job's last lines.
     """
     platform, logger = current(), run_logger()
-    job = TrainingJob(f"{data.recipe}-{run_id()}", data.recipe, data.version, dict(parameters or {}))
+    name = f"{data.recipe}-data-{data.version}" if automatic else f"{data.recipe}-{run_id()}"
+    job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}))
     lines: list[str] = []
 
     def on_line(line: str) -> None:

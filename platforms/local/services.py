@@ -77,6 +77,11 @@ def server(settings: Settings, database_url: str) -> Spec:
         "PREFECT_SERVER_API_HOST": settings.host,
         "PREFECT_SERVER_API_PORT": str(settings.prefect_port),
         "PREFECT_UI_API_URL": f"{settings.prefect_url}/api",
+        # A run that waits for its deployment's slot asks again after these seconds, and a killed run's slot is free
+        # after the duration of its lease; in memory, where leases are by default, a killed server would lose them.
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "3",
+        "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     command = (sys.executable, "-m", "prefect", "server", "start")
     spec = _python(settings, "server", command, names)

@@ -1,0 +1,57 @@
+"""What the journal proves: which data was judged, which release is concluded, what serves where.
+
+Runs and events may be lost; these answers rest on durable entries only, so every flow and `reconcile` can ask them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from platforms.protocols import EndpointSpec, Environment, Image, JournalEntry, ModelVersion
+from platforms.selection import current
+
+JUDGED = ("registered", "rejected", "forced")
+CONCLUDED = ("rejected in qa", "rejected in prod", "rejected", "superseded")
+
+
+def judgements(recipe: str) -> Iterator[JournalEntry]:
+    """The gate's decisions on models with the recipe's default parameters, oldest first."""
+    for entry in current().journal.entries(recipe):
+        if entry.action in JUDGED and entry.details.get("parameters") == {}:
+            yield entry
+
+
+def judged_version(recipe: str) -> int:
+    """The newest dataset version on which a model with default parameters was judged; 0 if there is none."""
+    return max((data_version(entry) for entry in judgements(recipe)), default=0)
+
+
+def data_version(entry: JournalEntry) -> int:
+    """The dataset version that a gate's decision speaks of."""
+    return int(str(entry.details["dataset_version"]))
+
+
+def conclusion(recipe: str, version: int) -> JournalEntry | None:
+    """The entry that ended the release of a model version, None while it is still to come."""
+    mine = [entry for entry in current().journal.entries(recipe) if entry.model_version == version]
+    return next((entry for entry in reversed(mine) if _concludes(entry)), None)
+
+
+def _concludes(entry: JournalEntry) -> bool:
+    return entry.action in CONCLUDED or (entry.action == "released" and entry.environment == "prod")
+
+
+def is_released(model: ModelVersion) -> bool:
+    """Whether the model version is the champion and the journal says so."""
+    champion, entry = current().registry.champion(model.recipe), conclusion(model.recipe, model.version)
+    return champion is not None and champion.version == model.version and entry is not None
+
+
+def serving(recipe: str, environment: Environment) -> EndpointSpec | None:
+    """What the endpoint shall serve by the newest entry that says so."""
+    for entry in reversed(current().journal.entries(recipe)):
+        if entry.environment == environment and entry.action in ("released", "rolled back"):
+            assert entry.image is not None
+            assert entry.model_version is not None
+            return EndpointSpec(recipe, environment, Image.parse(entry.image), entry.model_version)
+    return None

@@ -1,0 +1,89 @@
+"""Compare durable facts and create what is missing: events may be lost and runs killed, facts stay.
+
+Landing against table and quarantine, table against the gate's decisions, registry against the journal, and the
+journal against the endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prefect import task
+from prefect.client.schemas.objects import FlowRun
+
+from platforms.protocols import ConflictError, Environment, NotFoundError
+from platforms.selection import current
+from tasks import facts, starting
+from tasks.data import LANDING
+from tasks.run import locked, run_logger
+from tasks.starting import Want
+
+ENVIRONMENTS: tuple[Environment, ...] = ("qa", "prod")
+
+
+def missing(recipe: str) -> list[Want]:
+    """The runs without which the recipe's facts contradict each other."""
+    return [*_unvalidated(recipe), *_unjudged(recipe), *_unreleased(recipe)]
+
+
+def _unvalidated(recipe: str) -> Iterator[Want]:
+    for blob in current().storage.list(f"{LANDING}/{recipe}/"):
+        yield starting.validation(recipe, blob)
+
+
+def _unjudged(recipe: str) -> Iterator[Want]:
+    try:
+        newest = current().datasets.version(recipe)
+    except NotFoundError:
+        return
+    if newest.rows and newest.version > facts.judged_version(recipe):
+        yield starting.judgement(recipe, newest.version)
+
+
+def _unreleased(recipe: str) -> Iterator[Want]:
+    for model in current().registry.versions(recipe):
+        if facts.conclusion(recipe, model.version) is None:
+            yield starting.conclusion(recipe, model.version)
+
+
+def create(wants: Iterable[Want]) -> list[FlowRun]:
+    """Start, or find under way, a run for each; what failed too often is only told."""
+    runs = []
+    for want in wants:
+        if run := starting.ensure(want):
+            runs.append(run)
+        else:
+            run_logger().error(
+                "%s with %s=%s has failed %d times: mend the cause, then start it by hand",
+                want.deployment,
+                want.parameter,
+                want.value,
+                starting.ATTEMPTS,
+            )
+    return runs
+
+
+@task
+def create_missing_runs(recipe: str) -> list[FlowRun]:
+    """Create all that is missing of a recipe."""
+    return create(missing(recipe))
+
+
+@task
+def restore_endpoints(recipe: str) -> list[Environment]:
+    """Make every endpoint serve what the journal says, unless a release is at work; returns those that did not."""
+    try:
+        with locked(recipe, "release", wait=0):
+            return [name for name in ENVIRONMENTS if not any(_unreleased(recipe)) and _restored(recipe, name)]
+    except ConflictError:
+        return []
+
+
+def _restored(recipe: str, environment: Environment) -> bool:
+    endpoints, wanted = current().endpoints, facts.serving(recipe, environment)
+    served = endpoints.status(recipe, environment)
+    if wanted is None or (served is not None and served.image == wanted.image):
+        return False
+    endpoints.apply(wanted)
+    run_logger().warning("%s of %s serves %s again", environment, recipe, wanted.image.name)
+    return True
