@@ -17,11 +17,15 @@ from platforms.local import ports, processes, record, services
 from platforms.protocols import PlatformError
 from platforms.settings import ROOT, Settings
 
+PROGRAM = (sys.executable, "-m", "platforms.local.supervisor")
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 90.0
 TAIL = 20
 
 Report = Callable[[str], None]
+
+_children: dict[Path, subprocess.Popen[bytes]] = {}
+"""Supervisors that this process started: a parent has to wait for its children, however they end."""
 
 
 def running(state: Path) -> record.Record | None:
@@ -52,7 +56,8 @@ def start(settings: Settings, report: Report, *, tied: bool = False) -> bool:
             return False
         end_leftovers(state)
         ports.require_free(settings)
-        supervisor = _spawn(settings, ["--tied"] if tied else [])
+        _bury(state)
+        _children[state] = supervisor = _spawn(settings, ["--tied"] if tied else [])
         try:
             _await_healthy(settings, supervisor, report)
         except BaseException:
@@ -63,11 +68,10 @@ def start(settings: Settings, report: Report, *, tied: bool = False) -> bool:
 
 def stop(state: Path) -> bool:
     """End the supervisor of a state folder and all that it started; False if there was nothing to end."""
-    found = running(state)
-    supervisor = found and found.supervisor()
-    if supervisor:
-        processes.end([supervisor], STOP_TIMEOUT)
-    return sweep(state) or supervisor is not None
+    supervisors = _supervisors(state)
+    processes.end(supervisors, STOP_TIMEOUT)
+    _bury(state)
+    return sweep(state) or bool(supervisors)
 
 
 def follow(settings: Settings) -> None:
@@ -93,6 +97,25 @@ def end_leftovers(state: Path) -> bool:
     return bool(leftovers)
 
 
+def _supervisors(state: Path) -> list[psutil.Process]:
+    """The supervisor; if no record names it, the processes of this state folder that none of them started."""
+    child = _children.get(state)
+    if child and child.poll() is None:
+        return [psutil.Process(child.pid)]
+    found = record.read(state)
+    if found and (supervisor := found.supervisor()):
+        return [supervisor]
+    if not _supervised(state):
+        return []
+    ours = processes.marked(state)
+    return [process for process in ours if process.parent() not in ours]
+
+
+def _bury(state: Path) -> None:
+    if child := _children.pop(state, None):
+        child.wait()
+
+
 def _supervised(state: Path) -> bool:
     file = state / "supervisor.lock"
     if not file.exists():
@@ -110,7 +133,7 @@ def _spawn(settings: Settings, options: list[str]) -> subprocess.Popen[bytes]:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "platforms.local.supervisor", *options],
+            [*PROGRAM, *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

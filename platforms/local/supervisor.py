@@ -172,6 +172,7 @@ def _lock(settings: Settings) -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        lock.close()
         sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
     return lock
 

@@ -48,17 +48,7 @@ def serving(cluster: Postgres) -> Iterator[subprocess.Popen[bytes]]:
 
 def query(cluster: Postgres, text: str) -> list[str]:
     """The first column of the answer, asked as the present user, as soon as the server answers."""
-    command = [
-        str(cluster.binaries / "psql"),
-        "-h",
-        str(cluster.sockets),
-        "-U",
-        "postgres",
-        "-d",
-        "prefect",
-        "-Atc",
-        text,
-    ]
+    client = [str(cluster.binaries / "psql"), "-h", str(cluster.sockets), "-U", "postgres", "-d", "prefect"]
     deadline = time.monotonic() + 20
     while True:
         done = subprocess.run([*client, "-Atc", text], capture_output=True, text=True)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import bootstrap, dotenv
+from cli.main import main
+from platforms import settings as settings_module
+from platforms.local import control
+from platforms.protocols import PlatformError
+from platforms.settings import Settings
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+class Services:
+    """Stands for the services: what the commands asked of them, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.running = False
+        self.settings: Settings | None = None
+
+    def start(self, settings: Settings, report: Callable[[str], None], *, tied: bool) -> bool:
+        self.settings = settings
+        self.calls.append("start tied" if tied else "start")
+        report("server is up")
+        return not self.running
+
+    def stop(self, state: Path) -> bool:
+        self.calls.append("stop")
+        return self.running
+
+    def settle(self, settings: Settings, report: Callable[[str], None]) -> None:
+        self.calls.append("settle")
+
+    def follow(self, settings: Settings) -> None:
+        self.calls.append("follow")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def services(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Services:
+    found = Services()
+    for name in ("start", "stop", "follow"):
+        monkeypatch.setattr(control, name, getattr(found, name))
+    monkeypatch.setattr(control, "adopt", lambda _: None)
+    monkeypatch.setattr(bootstrap, "settle", found.settle)
+    monkeypatch.setattr(dotenv, "write", lambda _: found.calls.append("write"))
+    monkeypatch.setattr(settings_module, "ROOT", tmp_path)
+    return found
+
+
+def test_up_detached_settles_and_leaves(services: Services, settings: Settings) -> None:
+    result = invoke("up", "--detach")
+    assert result.exit_code == 0, result.output
+    assert services.calls == ["start", "write", "settle"]
+    assert f"ready: Prefect at {settings.prefect_url}" in result.output
+
+
+def test_up_stays_until_it_is_interrupted_and_then_stops_everything(services: Services) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    result = invoke("up")
+    assert result.exit_code == 0, result.output
+    assert services.calls == ["start tied", "write", "settle", "follow", "stop"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_up_on_a_running_one_says_so(services: Services) -> None:
+    services.running = True
+    result = invoke("up", "--detach")
+    assert result.exit_code == 0
+    assert "already running" in result.output
+    assert "settle" not in services.calls
+
+
+def test_an_interrupted_start_is_a_failure_and_leaves_nothing(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "settle", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    result = invoke("up", "--detach")
+    assert result.exit_code == 1
+    assert services.calls[-1] == "stop"
+
+
+def test_a_failed_run_is_told_without_a_traceback(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PlatformError("retrain failed: see the log")
+
+    monkeypatch.setattr(bootstrap, "settle", fail)
+    result = invoke("up", "--detach")
+    assert result.exit_code == 1
+    assert result.output.endswith("Error: retrain failed: see the log\n")
+
+
+def test_up_does_not_believe_the_state_in_the_file(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIDGELINE_STATE", "elsewhere")
+    invoke("up", "--detach")
+    assert services.settings
+    assert services.settings.state == Path("elsewhere")
+    monkeypatch.delenv("RIDGELINE_STATE")
+    invoke("up", "--detach")
+    assert services.settings.state == Path(".ridgeline/state")
+
+
+def test_down_stops_every_state_of_the_clone(
+    services: Services, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[Path] = []
+
+    def stop(state: Path) -> bool:
+        stopped.append(state)
+        return True
+
+    monkeypatch.setattr(control, "stop", stop)
+    for name in ("state", "demo"):
+        (tmp_path / ".ridgeline" / name).mkdir(parents=True)
+        (tmp_path / ".ridgeline" / name / "supervisor.lock").touch()
+    result = invoke("down")
+    assert result.exit_code == 0
+    assert set(stopped) == {settings.state_dir, *(tmp_path / ".ridgeline" / name for name in ("state", "demo"))}
+    assert result.output.count("stopped ") == 3
+
+
+@pytest.mark.usefixtures("services")
+def test_down_on_nothing_is_fine() -> None:
+    result = invoke("down")
+    assert result.exit_code == 0
+    assert result.output == "nothing was running\n"
+
+
+@pytest.mark.usefixtures("settings")
+def test_status_is_one_json_document() -> None:
+    result = invoke("status", "--json")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert json.loads(result.stdout) == {"platform": "local", "services": [], "endpoints": [], "prefect_url": None}
+    assert invoke("status").output.startswith("nothing runs")

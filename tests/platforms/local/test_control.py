@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from platforms.local import control, processes, record, services
+from platforms.protocols import PlatformError
+from platforms.settings import ROOT, Settings
+
+SUPERVISOR = """
+import os, signal, subprocess, sys, threading
+from platforms.local import record, supervisor
+from platforms.local.status import ServiceStatus
+from platforms.settings import Settings
+settings = Settings()
+lock = supervisor._lock(settings)
+child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+mode = sys.argv[1]
+record.write(settings, "starting", [ServiceStatus("server", child.pid, mode != "fail", None)])
+if mode == "fail":
+    child.kill()
+    sys.exit("the server does not start")
+record.write(settings, "up", [ServiceStatus("server", child.pid, True, None)])
+signal.signal(signal.SIGTERM, lambda *_: (child.kill(), sys.exit()))
+signal.pause()
+"""
+
+
+@pytest.fixture
+def mode(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """How the supervisor in the tests, which starts nothing but a sleeper, fares."""
+    chosen = ["well"]
+    monkeypatch.setattr(control, "PROGRAM", (sys.executable, "-c", SUPERVISOR, *chosen))
+    yield chosen
+    control.stop(settings.state_dir)
+
+
+def quiet(_: str) -> None:
+    """Report nothing."""
+
+
+@pytest.mark.usefixtures("mode")
+def test_started_followed_and_stopped(settings: Settings) -> None:
+    told: list[str] = []
+    assert control.start(settings, told.append)
+    assert told == ["server is up"]
+    found = control.running(settings.state_dir)
+    assert found
+    assert control.start(settings, quiet) is False
+    assert control.sweep(settings.state_dir) is False, "a live supervisor is left alone"
+    assert control.stop(settings.state_dir)
+    assert control.running(settings.state_dir) is None
+    assert found.leftovers() == set()
+    assert control.stop(settings.state_dir) is False
+
+
+@pytest.mark.usefixtures("mode")
+def test_two_at_once_start_one(settings: Settings) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda _: control.start(settings, quiet), range(2)))
+    assert sorted(outcomes) == [False, True]
+
+
+def test_a_failing_start_shows_the_logs_and_leaves_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "PROGRAM", (sys.executable, "-c", SUPERVISOR, "fail"))
+    log = services.log(settings, "server")
+    log.parent.mkdir(parents=True)
+    log.write_text("\n".join(f"line {number}" for number in range(100)))
+    with pytest.raises(PlatformError, match=r"(?s)the server does not start.*line 99") as raised:
+        control.start(settings, quiet)
+    assert "line 79" not in str(raised.value)
+    assert processes.marked(settings.state_dir) == set()
+
+
+def test_a_start_that_takes_too_long_is_ended(
+    settings: Settings, mode: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mode
+    monkeypatch.setattr(control, "START_TIMEOUT", 0.0)
+    with pytest.raises(PlatformError, match="not healthy after 0 s"):
+        control.start(settings, quiet)
+    assert processes.marked(settings.state_dir) == set()
+
+
+@pytest.mark.usefixtures("mode")
+def test_what_a_killed_supervisor_left_is_ended_before_the_next_start(settings: Settings) -> None:
+    control.start(settings, quiet)
+    found = control.running(settings.state_dir)
+    assert found
+    left = found.services[0].status.pid
+    assert left
+    psutil.Process(found.pid).kill()
+    psutil.wait_procs([psutil.Process(found.pid)], 5)
+    assert control.running(settings.state_dir) is None
+    assert psutil.pid_exists(left)
+    assert control.start(settings, quiet)
+    assert not psutil.pid_exists(left)
+
+
+@pytest.mark.usefixtures("mode")
+def test_a_supervisor_whose_record_is_gone_is_still_stopped(settings: Settings) -> None:
+    control.start(settings, quiet)
+    (settings.state_dir / "services.json").unlink()
+    assert control.stop(settings.state_dir)
+    assert processes.marked(settings.state_dir) == set()
+
+
+@pytest.mark.usefixtures("mode")
+def test_a_supervisor_that_ends_by_itself_is_noticed(settings: Settings) -> None:
+    control.start(settings, quiet)
+    found = control.running(settings.state_dir)
+    assert found
+    psutil.Process(found.pid).terminate()
+    with pytest.raises(PlatformError, match="ended by itself"):
+        control.follow(settings)
+
+
+def test_adopting_makes_this_process_a_client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    import prefect.context
+    from prefect.settings import PREFECT_API_URL
+
+    names = services.environment(settings)
+    for name in names:
+        monkeypatch.setenv(name, "")
+    monkeypatch.delenv(processes.MARKER)
+    monkeypatch.setattr(prefect.context, "GLOBAL_SETTINGS_CONTEXT", prefect.context.GLOBAL_SETTINGS_CONTEXT)
+    settings.state_dir.mkdir()
+    control.adopt(settings)
+    assert PREFECT_API_URL.value() == f"{settings.prefect_url}/api"
+    assert processes.MARKER not in os.environ
+
+
+def test_the_caller_s_files_are_not_held(settings: Settings, mode: list[str]) -> None:
+    assert mode
+    code = "from platforms.local import control\nfrom platforms.settings import Settings\n"
+    code += f"control.PROGRAM = {control.PROGRAM!r}\ncontrol.start(Settings(), print)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "server is up\n"
+    assert not done.stderr
+    found = record.read(settings.state_dir)
+    assert found
+    assert found.supervisor()
