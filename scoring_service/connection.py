@@ -8,67 +8,42 @@ followed by a lingering close, because closing with unread input would reset the
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 from typing import Final
 
 import httptools
 
-from scoring_service.framing import UNUSUAL, check_head
+from scoring_service.framing import check_head
 from scoring_service.hub import Hub, Phase
-from scoring_service.messages import Request, Response, render
+from scoring_service.incoming import Incoming
+from scoring_service.messages import Answer, Request, Response
+from scoring_service.outbox import Outbox
 from scoring_service.problem import ProblemError
 
-KEPT: Final = frozenset(
-    [b"authorization", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade", b"x-request-id"]
-)
 SLICE: Final = 16 * 1024
 """Bytes parsed at once, so that a client that pipelines but does not read is stopped in time."""
-SHORT: Final = 4
-"""Digits of a content-length that needs no look at the limits."""
+WAITING: Final = 64
+"""Answers of one connection that may wait before no more is read from it."""
 LINGER_SECONDS: Final = 1.0
-OVERHEAD: Final = 64 * 1024
-"""Bytes of chunk sizes and trailers that a body may have besides as many as its limit."""
 
 
-class Connection(asyncio.Protocol):
-    """The state of one connection. Methods named `on_…` are called by the parser."""
+class Connection(Incoming, asyncio.Protocol):
+    """The state of one connection."""
 
-    __slots__ = (
-        "_blocked",
-        "_body",
-        "_fresh",
-        "_head_bytes",
-        "_headers",
-        "_held",
-        "_hub",
-        "_parser",
-        "_phase",
-        "_since",
-        "_transport",
-        "_unread",
-        "_url",
-        "_version",
-        "_wire_bytes",
-    )
-    _body: bytes | bytearray
-    _headers: dict[bytes, bytes]
-    _held: tuple[Response, bool] | None
-    _head_bytes: int
+    __slots__ = ("_blocked", "_ended", "_outbox", "_transport", "_unread")
     _transport: asyncio.Transport
-    _url: bytes
 
     def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._parser = httptools.HttpRequestParser(self)
-        self._phase = Phase.IDLE
-        self._since = hub.now
+        super().__init__(hub)
         self._blocked: float | None = None
-        self._held = None
+        self._ended = False
         self._unread = b""
-        self._begin()
+        self._outbox = Outbox(hub, self._on_all_written)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop for an accepted connection."""
         self._transport = transport  # type: ignore[assignment]  # a stream's transport reads and writes
+        self._outbox.transport = self._transport
         self._hub.connections.add(self)
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -80,11 +55,16 @@ class Connection(asyncio.Protocol):
         """Called by the event loop with whatever arrived."""
         if self._phase >= Phase.LINGER:
             return
-        if len(data) <= SLICE and not self._unread:
+        if len(data) <= SLICE and not self._unread and len(self._outbox.queue) < WAITING:
             self._feed(data)
             return
         self._unread += data
         self._feed_slices()
+
+    def eof_received(self) -> bool:
+        """Called by the event loop when the client ends its side; False closes ours too."""
+        self._ended = True
+        return bool(self._outbox.queue)
 
     def pause_writing(self) -> None:
         """The client does not take its answers: read no more from it."""
@@ -108,6 +88,8 @@ class Connection(asyncio.Protocol):
         waited = now - self._since
         if self._blocked is not None and now - self._blocked > settings.body_seconds:
             self._transport.abort()
+        elif self._outbox.queue:
+            self._since = now
         elif self._phase is Phase.IDLE:
             if waited > (settings.drain_idle_seconds if self._hub.draining else settings.idle_seconds):
                 self._close()
@@ -120,82 +102,21 @@ class Connection(asyncio.Protocol):
         elif self._phase is Phase.CLOSED and waited > settings.body_seconds:
             self._transport.abort()
 
-    def on_message_begin(self) -> None:
-        """A request line begins."""
-        if self._phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
-            self._begin()
-
-    def on_url(self, part: bytes) -> None:
-        """A part of the request target."""
-        self._url = self._url + part if self._url else part
-        self._head_bytes += len(part)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which is ignored."""
-        if self._phase is not Phase.HEAD:
-            return
-        self._head_bytes += len(name) + len(value) + 4
-        name = name.lower()
-        if name in KEPT:
-            before = self._headers.get(name)
-            self._headers[name] = value if before is None else before + b", " + value
-
-    def on_headers_complete(self) -> None:
-        """The headers are complete: refuse now what is not worth its body."""
-        if self._phase is not Phase.HEAD:
-            return
-        self._enter(Phase.BODY)
-        self._wire_bytes = 0
-        self._version = self._parser.get_http_version()
-        headers = self._headers
-        if (
-            self._version != "1.1"
-            or self._head_bytes > self._hub.settings.max_header_bytes
-            or len(headers.get(b"content-length", b"")) > SHORT
-            or b", " in headers.get(b"host", b", ")
-            or not UNUSUAL.isdisjoint(headers)
-        ):
-            self._inspect()
-
-    def on_body(self, part: bytes) -> None:
-        """A part of the body."""
-        if self._phase is not Phase.BODY:
-            return
-        if not self._body:
-            self._body = part
-        elif isinstance(self._body, bytearray):
-            self._body += part
-        else:
-            self._body = bytearray(self._body + part)
-        if len(self._body) > self._hub.settings.max_body_bytes:
-            self._refuse_body()
-
     def on_message_complete(self) -> None:
         """The request is complete: answer it."""
         if self._phase is not Phase.BODY:
             return
-        request = Request(self._parser.get_method(), self._url, self._headers, self._body)
+        request = Request(self._parser.get_method(), self._url, self._headers, self._body, perf_counter())
         self._body = b""
         self._enter(Phase.IDLE)
         keep = self._parser.should_keep_alive() and b"upgrade" not in self._headers
         self._answer(self._hub.handler.answer(request), request.method == b"HEAD", keep)
 
-    def _begin(self) -> None:
-        self._fresh = True
-        self._url = b""
-        self._headers = {}
-        self._body = b""
-        self._version = "1.1"
-        self._head_bytes = 0
-        self._wire_bytes = 0
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._since = self._hub.now
-
     def _feed_slices(self) -> None:
         while self._unread and self._blocked is None and self._phase < Phase.LINGER:
+            if len(self._outbox.queue) >= WAITING:
+                self._transport.pause_reading()
+                return
             data, self._unread = self._unread[:SLICE], self._unread[SLICE:]
             self._feed(data)
 
@@ -209,20 +130,8 @@ class Connection(asyncio.Protocol):
             self._refuse(ProblemError(400, f"malformed HTTP: {error}"))
         if self._phase is Phase.HEAD or self._phase is Phase.BODY:
             self._count(len(data))
-        if self._held is not None:
+        if self._outbox.held is not None:
             self._release()
-
-    def _count(self, size: int) -> None:
-        """Bound what the parser itself keeps of a message: unfinished headers, chunk sizes, trailers."""
-        if self._fresh:
-            return
-        settings = self._hub.settings
-        self._wire_bytes += size
-        if self._phase is Phase.BODY:
-            if self._wire_bytes > 2 * settings.max_body_bytes + OVERHEAD:
-                self._refuse_body()
-        elif self._wire_bytes > settings.max_header_bytes:
-            self._refuse(ProblemError(431, f"the headers are larger than {settings.max_header_bytes} bytes"))
 
     def _inspect(self) -> None:
         request = Request(self._parser.get_method(), self._url, self._headers)
@@ -237,53 +146,47 @@ class Connection(asyncio.Protocol):
         elif b"expect" in self._headers and self._version == "1.1":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _refuse_body(self) -> None:
-        limit = self._hub.settings.max_body_bytes
-        self._refuse(ProblemError(413, f"the body is larger than {limit} bytes"))
-
     def _refuse(self, reason: ProblemError | Response) -> None:
         """Answer a message that is not read to its end, and close."""
         if self._phase >= Phase.LINGER:
             return
-        self._flush_held()
         response = reason.response() if isinstance(reason, ProblemError) else reason
-        self._write(response, self._parser_method_is_head(), keep=False)
+        self._outbox.put(response, self._parser_method_is_head(), keep=False, old=False)
         self._finish()
 
     def _parser_method_is_head(self) -> bool:
         return self._phase is Phase.BODY and self._parser.get_method() == b"HEAD"
 
-    def _answer(self, response: Response, bare: bool, keep: bool) -> None:
-        if self._hub.draining and keep:
-            self._flush_held()
-            self._held = response, bare
-            return
-        self._flush_held()
-        self._write(response, bare, keep)
+    def _answer(self, answer: Answer, bare: bool, keep: bool) -> None:
+        self._outbox.put(answer, bare, keep, self._version == "1.0")
         if not keep:
-            self._close()
+            if self._outbox.queue:
+                self._enter(Phase.LINGER)
+            else:
+                self._close()
 
-    def _flush_held(self) -> None:
-        if self._held is not None:
-            response, bare = self._held
-            self._held = None
-            self._write(response, bare, keep=True)
+    def _on_all_written(self) -> None:
+        """Answers that came later are written: go on where they were waited for."""
+        if self._phase is Phase.CLOSED:
+            return
+        if self._phase is Phase.LINGER:
+            self._end_output()
+        elif self._outbox.held is not None:
+            self._release()
+        if self._ended:
+            self._close()
+        elif self._blocked is None:
+            self._transport.resume_reading()
+            self._feed_slices()
 
     def _release(self) -> None:
         """While draining, tell the client to close with the last answer to what it sent so far."""
-        if self._phase is not Phase.IDLE or self._unread:
-            self._flush_held()
-        elif self._held is not None:
-            response, bare = self._held
-            self._held = None
-            self._write(response, bare, keep=False)
+        if self._outbox.queue:
+            return
+        last = self._phase is Phase.IDLE and not self._unread
+        self._outbox.release(last)
+        if last:
             self._finish()
-
-    def _write(self, response: Response, bare: bool, keep: bool) -> None:
-        connection = b"" if keep else b"connection: close\r\n"
-        if keep and self._version == "1.0":
-            connection = b"connection: keep-alive\r\n"
-        self._transport.write(render(response, self._hub.date + connection, bare))
 
     def _finish(self) -> None:
         """End our side now and the connection when the client has ended its own."""
@@ -291,6 +194,10 @@ class Connection(asyncio.Protocol):
             return
         self._enter(Phase.LINGER)
         self._unread = b""
+        if not self._outbox.queue:
+            self._end_output()
+
+    def _end_output(self) -> None:
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 

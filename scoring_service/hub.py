@@ -6,15 +6,15 @@ from email.utils import formatdate
 from enum import IntEnum
 from typing import Protocol
 
-from scoring_service.messages import Request, Response
+from scoring_service.messages import Answer, Request, Response
 from scoring_service.settings import Settings
 
 
 class Handler(Protocol):
     """What answers requests."""
 
-    def answer(self, request: Request) -> Response:
-        """The answer to a complete request."""
+    def answer(self, request: Request) -> Answer:
+        """The answer to a complete request, now or later."""
         ...
 
     def refusal(self, request: Request) -> Response | None:
@@ -51,6 +51,7 @@ class Hub:
         self.handler = handler
         self.settings = settings
         self.connections: set[Waiting] = set()
+        self.waiting = 0
         self.draining = False
         self.tick(0.0)
 

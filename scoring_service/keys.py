@@ -16,6 +16,7 @@ class Keys:
 
     def __init__(self, keys: dict[str, bytes]) -> None:
         self._keys = tuple(keys.items())
+        self._usual = tuple((key_id, b"Bearer " + key) for key_id, key in keys.items())
 
     @classmethod
     def read(cls, file: Path) -> Self:
@@ -37,7 +38,17 @@ class Keys:
 
     def holder(self, authorization: bytes | None) -> str | None:
         """The id of the key in an `Authorization: Bearer KEY` header; takes as long for any wrong key."""
-        scheme, _, given = (authorization or b"").partition(b" ")
+        if authorization is None:
+            return None
+        found = None
+        for key_id, usual in self._usual:
+            if compare_digest(usual, authorization):
+                found = key_id
+        return found or self._unusual_holder(authorization)
+
+    def _unusual_holder(self, authorization: bytes) -> str | None:
+        """The same, of a header with another case or more spaces."""
+        scheme, _, given = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             return None
         given = given.strip()

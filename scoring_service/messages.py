@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -11,12 +12,16 @@ STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r
 
 
 class Request(msgspec.Struct, gc=False):
-    """One complete request. `headers` holds those that the service reads, by lower-case name."""
+    """One complete request.
+
+    `headers` holds those that the service reads, by lower-case name; `started` is the `perf_counter` of its end.
+    """
 
     method: bytes
     path: bytes
     headers: dict[bytes, bytes]
     body: bytes | bytearray = b""
+    started: float = 0.0
 
 
 class Response(msgspec.Struct, gc=False):
@@ -26,6 +31,29 @@ class Response(msgspec.Struct, gc=False):
     body: bytes
     content_type: bytes = b"application/json"
     headers: bytes = b""
+
+
+class Pending:
+    """An answer that comes later in the same event loop."""
+
+    __slots__ = ("_callbacks", "response")
+
+    def __init__(self) -> None:
+        self.response: Response | None = None
+        self._callbacks: list[Callable[[], None]] = []
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call back when the answer is there."""
+        self._callbacks.append(callback)
+
+    def resolve(self, response: Response) -> None:
+        """Here it is."""
+        self.response = response
+        for callback in self._callbacks:
+            callback()
+
+
+Answer: TypeAlias = Response | Pending
 
 
 def render(response: Response, lines: bytes, bare: bool) -> bytes:

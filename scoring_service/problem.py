@@ -36,11 +36,22 @@ class _Details(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ProblemError(Exception):
-    """A request that is refused with a status, a reason and, for rows, what is wrong where."""
+    """A request that is refused with a status, a reason and, for rows, what is wrong where.
 
-    def __init__(self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: bytes = b"") -> None:
+    `kind` is what it counts as in the metrics; by default the name of the status.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: bytes = b"",
+        kind: str = "",
+    ) -> None:
         super().__init__(detail)
         self.status = status
+        self.kind = kind or HTTPStatus(status).phrase.lower().replace(" ", "_")
         self.detail = detail
         self.errors = errors
         self.headers = headers

@@ -1,19 +1,39 @@
-"""The request log: one JSON line per answered request, written before the answer.
+"""The request log on disk: one JSON line per answered request, written before the answer.
 
-Law: what was acknowledged is in the log, whenever the process is killed. Each process writes a file of its own
-with one `write` per line, so lines of replicas never mix and at most the last line of a killed one is torn.
+Laws: what was acknowledged is in the log once, whenever the process is killed; a closed segment never changes.
+
+The format, for whoever reads or ships it:
+
+* A log folder holds segments of any number of processes, all directly in it. A segment is written by one process.
+* `requests-<start>-<pid>-<random>.jsonl.open` is open, `requests-<start>-<pid>-<random>.jsonl` closed for ever. The
+  name before `.jsonl` is unique, so it identifies the segment; names sort by start (`20260102T030405.000006Z`).
+  Closing is a rename in the folder. A segment that holds nothing is removed instead.
+* The writer holds an exclusive `flock` on its open segment until after the rename. Who gets that lock (`LOCK_NB`) on
+  a `.jsonl.open` has found the segment of a dead process, and may rename it to `.jsonl` while holding the lock,
+  after looking whether the name still leads to the same inode.
+* A line is the JSON of a `LogRecord` and a newline, appended by one `write`. Only the last line of a segment can lack
+  its newline: it was never acknowledged and does not count. Segment name and line number identify a record.
+* `.requests-….new` is a segment that is just being made, and always empty.
+* `inputs` has one object per row, by feature name, without features that are redacted; numbers are float64 and
+  read back to the same bits. `time` is RFC 3339 in UTC; `latency` is in seconds.
+
+Segments close at `SCORING_LOG_SEGMENT_BYTES` or `SCORING_LOG_SEGMENT_SECONDS`, and when the process ends.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Self
+from time import monotonic
+from typing import Final, Self
 
 import msgspec
+
+from scoring_service.segments import CLOSED, OPEN, Segment
+
+SEGMENT_BYTES: Final = 64 * 1024 * 1024
+SEGMENT_SECONDS: Final = 300.0
 
 
 class LogError(Exception):
@@ -35,35 +55,99 @@ class LogRecord(msgspec.Struct, gc=False):
     key_id: str
 
 
-class RequestLog:
-    """An append-only file `requests-<start>-<pid>.jsonl` in the log folder."""
+class Backlog(msgspec.Struct, frozen=True):
+    """What waits in the folder to be shipped: closed segments and open ones, of all processes; sizes in bytes."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    closed: int
+    closed_bytes: int
+    open: int
+    open_bytes: int
+
+
+class RequestLog:
+    """The segments that this process writes. A segment is opened by the first record that needs it."""
+
+    def __init__(self, folder: Path, segment_bytes: int, segment_seconds: float, durable: bool) -> None:
+        self.durable = durable
+        self.syncing = False
+        self._folder = folder
+        self._bytes = segment_bytes
+        self._seconds = segment_seconds
+        self._segment: Segment | None = None
         self._encode = msgspec.json.Encoder().encode
-        self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
-        """A log in this folder; raises `LogError`."""
-        start = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    def create(
+        cls,
+        folder: Path,
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_seconds: float = SEGMENT_SECONDS,
+        durable: bool = False,
+    ) -> Self:
+        """A log in this folder. With `durable`, who appends also calls `sync` before answering."""
+        return cls(folder, segment_bytes, segment_seconds, durable)
+
+    def check(self) -> None:
+        """Raise `LogError` if the folder cannot take a segment now."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return cls(folder / f"requests-{start}-{os.getpid()}.jsonl")
+            self._folder.mkdir(parents=True, exist_ok=True)
+            Segment.open(self._folder).seal()
         except OSError as error:
-            raise LogError(f"request log {folder} cannot be written: {error.strerror} (SCORING_LOG_DIR)") from None
+            reason = f"{error.strerror} (SCORING_LOG_DIR)"
+            raise LogError(f"request log {self._folder} cannot be written: {reason}") from None
 
     def append(self, record: LogRecord) -> None:
-        """Write one line; raises `OSError` after taking back what a full disk let through of it."""
+        """Write one line; raises `OSError`, and then nothing of it is in the log."""
         line = self._encode(record) + b"\n"
-        written = os.write(self._descriptor, line)
-        if written != len(line):
-            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file))
+        segment = self._segment or self._open()
+        try:
+            segment.write(line)
+        except OSError:
+            if segment.torn:
+                self._seal()
+            raise
+        if segment.size >= self._bytes and not self.syncing:
+            self._seal()
+
+    def sync(self) -> None:
+        """Bring what was appended to the disk; raises `OSError`. May run in a thread while `syncing` is set."""
+        if self._segment is not None:
+            self._segment.sync()
+
+    def rotate(self) -> None:
+        """Close the segment if it is full, old or was deleted under us, unless it is being synced."""
+        segment = self._segment
+        if segment is None or self.syncing:
+            return
+        if segment.size >= self._bytes or monotonic() - segment.opened >= self._seconds or segment.removed():
+            self._seal()
 
     def close(self) -> None:
-        """Close the file, and remove it if nothing was written."""
-        empty = os.fstat(self._descriptor).st_size == 0
-        os.close(self._descriptor)
-        if empty:
-            self._file.unlink(missing_ok=True)
+        """Close the segment."""
+        self._seal()
+
+    def backlog(self) -> Backlog:
+        """What is in the folder now."""
+        closed = _sizes(self._folder, CLOSED)
+        opened = _sizes(self._folder, OPEN)
+        return Backlog(len(closed), sum(closed), len(opened), sum(opened))
+
+    def _open(self) -> Segment:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._segment = Segment.open(self._folder)
+        return self._segment
+
+    def _seal(self) -> None:
+        if self._segment is not None:
+            self._segment.seal(self.durable)
+            self._segment = None
+
+
+def _sizes(folder: Path, suffix: str) -> list[int]:
+    sizes = []
+    for file in folder.glob(f"*{suffix}"):
+        try:
+            sizes.append(file.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return sizes

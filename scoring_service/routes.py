@@ -12,13 +12,13 @@ import msgspec
 
 from scoring_service.context import Context
 from scoring_service.keys import Keys
-from scoring_service.messages import Request, Response
+from scoring_service.messages import Answer, Request, Response
 from scoring_service.openapi import document
 from scoring_service.problem import ProblemError
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
 
-Handler: TypeAlias = Callable[[Request, str], Response]
+Handler: TypeAlias = Callable[[Request, str], Answer]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -27,6 +27,10 @@ class Route(msgspec.Struct, frozen=True):
     allow: bytes
     handler: Handler
     guarded: bool = False
+    methods: frozenset[bytes] = frozenset()
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "methods", frozenset(self.allow.split(b", ")))
 
 
 class Router:
@@ -44,8 +48,8 @@ class Router:
             b"/openapi.json": Route(b"GET, HEAD", _fixed(document(context.schema, settings))),
         }
 
-    def answer(self, request: Request) -> Response:
-        """The answer to a complete request."""
+    def answer(self, request: Request) -> Answer:
+        """The answer to a complete request, now or later."""
         try:
             route, key_id = self._admit(request)
             return route.handler(request, key_id)
@@ -65,7 +69,7 @@ class Router:
 
     def _admit(self, request: Request) -> tuple[Route, str]:
         route = self.routes.get(request.path) or self._find(request.path)
-        if request.method not in route.allow.split(b", "):
+        if request.method not in route.methods:
             method = request.method.decode()
             raise ProblemError(
                 405,

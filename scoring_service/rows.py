@@ -6,7 +6,7 @@ Decoders with types built once from the schema accept good bodies in a microseco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Annotated, Protocol, TypeAlias
 
@@ -27,15 +27,13 @@ class RowDecoder:
     """Decodes the bodies of one schema."""
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
-        numbers = [_number(feature) for feature in schema.features]
-        keys = [f"f{index}" for index in range(len(numbers))]
-        names = [msgspec.field(name=name) for name in schema.names]
-        fields = list(zip(keys, numbers, names, strict=True))
         self._schema = schema
         self._max_rows = max_rows
-        self.record = msgspec.defstruct("Record", fields, frozen=True, gc=False, forbid_unknown_fields=True)
-        self._lists = _decoder(tuple[tuple(numbers)], max_rows)  # type: ignore[misc]  # built from the schema
-        self._objects = _decoder(self.record, max_rows)
+        record = record_type(schema.features)
+        keys = record.__struct_fields__
+        numbers = tuple(_number(feature) for feature in schema.features)
+        self._lists = _decoder(tuple[numbers], max_rows)  # type: ignore[valid-type]  # built from the schema
+        self._objects = _decoder(record, max_rows)
         self._values: Callable[[object], Row] = attrgetter(*keys) if len(keys) > 1 else _one(keys[0])
 
     def decode(self, body: Body) -> Sequence[Row]:
@@ -48,10 +46,13 @@ class RowDecoder:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return explain(bytes(body), self._schema, self._max_rows)
 
-    def records(self, rows: Sequence[Row]) -> list[msgspec.Struct]:
-        """The rows as objects that encode with the names of the features."""
-        record = self.record
-        return [record(*row) for row in rows]
+
+def record_type(features: Iterable[Feature]) -> type[msgspec.Struct]:
+    """A row as a struct that is read and written with the names of the features."""
+    fields = [
+        (f"f{index}", _number(feature), msgspec.field(name=feature.name)) for index, feature in enumerate(features)
+    ]
+    return msgspec.defstruct("Record", fields, frozen=True, gc=False, forbid_unknown_fields=True)
 
 
 def _number(feature: Feature) -> object:

@@ -12,9 +12,11 @@ from typing import Final
 
 from scoring_service.connection import Connection
 from scoring_service.context import Context
+from scoring_service.events import emit
 from scoring_service.hub import Hub
 from scoring_service.keys import Keys
-from scoring_service.request_log import RequestLog
+from scoring_service.recording import Recorder
+from scoring_service.request_log import LogError, RequestLog
 from scoring_service.routes import Router
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
@@ -28,19 +30,34 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or the end of the supervisor, then drain; raises what loading raises."""
     context = Context.load(Path(settings.context))
     keys = Keys.read(Path(settings.keys_file))
-    log = RequestLog.create(Path(settings.log_dir)) if settings.log_dir else None
-    router = Router(context, settings, keys, Scorer(context, settings, log))
+    recorder = Recorder(context, settings, open_log(settings))
+    router = Router(context, settings, keys, Scorer(context, settings, recorder))
     hub = Hub(router, settings)
     stop = _stop_event(settings)
     listener = await _listen(hub)
     _announce(settings, listener)
-    await _run(hub, stop)
+    await _run(hub, recorder, stop)
     router.draining = True
     listener.close()
     await _drain(hub)
     context.model.unload()
-    if log is not None:
-        log.close()
+    recorder.close()
+
+
+def open_log(settings: Settings) -> RequestLog | None:
+    """The log that the settings describe; raises `LogError` if it cannot be written and must be."""
+    if not settings.log_dir:
+        return None
+    log = RequestLog.create(
+        Path(settings.log_dir), settings.log_segment_bytes, settings.log_segment_seconds, settings.log_sync
+    )
+    try:
+        log.check()
+    except LogError as error:
+        if settings.log_failure == "refuse":
+            raise
+        emit("error", str(error), log_failure=settings.log_failure)
+    return log
 
 
 def _stop_event(settings: Settings) -> asyncio.Event:
@@ -77,10 +94,11 @@ def _announce(settings: Settings, listener: asyncio.Server) -> None:
         os.close(settings.ready_fd)
 
 
-async def _run(hub: Hub, stop: asyncio.Event) -> None:
+async def _run(hub: Hub, recorder: Recorder, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         hub.tick(loop.time())
+        recorder.tick()
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TICK_SECONDS)
 

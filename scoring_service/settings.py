@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
+
+from scoring_service.request_log import SEGMENT_BYTES, SEGMENT_SECONDS
 
 PREFIX = "SCORING_"
 Descriptor = Annotated[int, msgspec.Meta(ge=0)]
@@ -52,6 +54,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     log_dir: str | None = None
     """Folder of the request log; without it requests are not logged."""
+
+    log_failure: Literal["refuse", "degrade"] = "refuse"
+    """When a request cannot be logged: answer it with 503, or serve it, count it and raise an alarm."""
+
+    log_sync: bool = False
+    """Bring every record to the disk before its answer (group fdatasync), so that it outlives a loss of power."""
+
+    log_segment_bytes: Size = SEGMENT_BYTES
+    """Size at which a log segment is closed."""
+
+    log_segment_seconds: Seconds = SEGMENT_SECONDS
+    """Age at which a log segment is closed."""
+
+    log_sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    """Share of requests that are logged, chosen by a hash of the request id."""
+
+    log_redact: str = ""
+    """Features, separated by commas, that are left out of the log."""
 
     drain_seconds: Seconds = 5.0
     """Longest time between SIGTERM and exit."""

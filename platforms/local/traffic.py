@@ -1,19 +1,25 @@
-"""The scoring service's request log, read from the files that the replicas write."""
+"""The scoring service's request log, read from the segments that the replicas write.
+
+`scoring_service.request_log` describes the format; open segments are read as far as they are written.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from platforms.local import files
 from platforms.protocols import PlatformError, ScoredRequest
+from scoring_service.segments import CLOSED, OPEN
 
 
 class LocalTrafficLog:
-    """The traffic port on a folder: `<root>/<recipe>/<environment>/**/*.jsonl`, one request per line."""
+    """The traffic port on a folder: segments below `<root>/<recipe>/<environment>/`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -25,20 +31,37 @@ class LocalTrafficLog:
             PlatformError: A line that is not the last of its file cannot be read.
         """
         folder = self._root / files.checked_name("recipe", recipe)
-        for file in sorted(folder.glob("*/**/*.jsonl")):
-            yield from (request for request in _requests(file) if since <= request.time < until)
+        for segment in _segments(folder):
+            yield from (request for request in _requests(segment) if since <= request.time < until)
 
 
-def _requests(file: Path) -> Iterator[ScoredRequest]:
-    with file.open("rb") as lines:
+def _segments(folder: Path) -> list[Path]:
+    """The segments by their closed names. The second look finds what was renamed during the first."""
+    looks = [folder.glob(f"*/**/*{suffix}") for suffix in (OPEN, CLOSED, OPEN)]
+    return sorted({file.with_suffix("") if file.name.endswith(OPEN) else file for look in looks for file in look})
+
+
+def _open(segment: Path) -> BinaryIO | None:
+    """A reader of a segment under whichever name it has now; None if it was empty or is shipped."""
+    for name in (segment.name.removesuffix(CLOSED) + OPEN, segment.name):
+        with suppress(FileNotFoundError):
+            return segment.with_name(name).open("rb")
+    return None
+
+
+def _requests(segment: Path) -> Iterator[ScoredRequest]:
+    lines = _open(segment)
+    if lines is None:
+        return
+    with lines:
         for number, line in enumerate(lines, 1):
             # Each line is written before its answer: one without its newline was never acknowledged.
             if line.endswith(b"\n"):
-                yield _request(file, number, line)
+                yield _request(segment, number, line)
 
 
-def _request(file: Path, number: int, line: bytes) -> ScoredRequest:
+def _request(segment: Path, number: int, line: bytes) -> ScoredRequest:
     try:
         return msgspec.json.decode(line, type=ScoredRequest)
     except msgspec.DecodeError as error:
-        raise PlatformError(f"line {number} of {file} is no logged request: {error}; move the file away") from None
+        raise PlatformError(f"line {number} of {segment} is no logged request: {error}; move the file away") from None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -18,9 +19,10 @@ from scoring_service.connection import Connection
 from scoring_service.context import Context
 from scoring_service.hub import Hub
 from scoring_service.keys import Keys
-from scoring_service.request_log import RequestLog
+from scoring_service.recording import Recorder
 from scoring_service.routes import Router
 from scoring_service.scoring import Scorer
+from scoring_service.server import open_log
 from scoring_service.settings import Settings
 
 KEY = "secret-key-1"
@@ -47,6 +49,7 @@ class Running:
     port: int
     hub: Hub
     router: Router
+    recorder: Recorder
     logs: Path
     loop: asyncio.AbstractEventLoop
 
@@ -66,6 +69,13 @@ class Running:
 
     async def _tick(self, now: float) -> None:
         self.hub.tick(now)
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """Every acknowledged record in a log folder, in the order of the segments' names."""
+    files = sorted(folder.glob("requests-*"))
+    lines = [line for file in files for line in file.read_bytes().splitlines(keepends=True)]
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -121,23 +131,24 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 @contextmanager
 def running(folder: Path, logs: Path, **changed: object) -> Iterator[Running]:
     """Run the context in `folder`, with settings changed by name."""
-    settings = msgspec.convert({"keys_file": "-", "model_version": 3, "image_digest": "d1", **changed}, Settings)
+    given = {"keys_file": "-", "model_version": 3, "image_digest": "d1", "log_dir": str(logs), **changed}
+    settings = msgspec.convert(given, Settings)
     context = Context.load(folder)
-    log = RequestLog.create(logs)
-    router = Router(context, settings, Keys({"default": KEY.encode()}), Scorer(context, settings, log))
+    recorder = Recorder(context, settings, open_log(settings))
+    router = Router(context, settings, Keys({"default": KEY.encode()}), Scorer(context, settings, recorder))
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     hub = Hub(router, settings)
     server = asyncio.run_coroutine_threadsafe(_listen(hub), loop).result(5)
     try:
-        yield Running(server.sockets[0].getsockname()[1], hub, router, logs, loop)
+        yield Running(server.sockets[0].getsockname()[1], hub, router, recorder, logs, loop)
     finally:
         asyncio.run_coroutine_threadsafe(_stop(server, hub), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
         loop.close()
-        log.close()
+        recorder.close()
 
 
 async def _listen(hub: Hub) -> asyncio.Server:

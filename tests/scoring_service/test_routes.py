@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from scoring_service.messages import Request
 from scoring_service.routes import Route
 from tests.scoring_service.contexts import COEFFICIENTS, INTERCEPT, NAMES, ROW
-from tests.scoring_service.serving import KEY, Running, get, message, parse
+from tests.scoring_service.serving import KEY, Running, get, message, parse, records
 
 EXPECTED = INTERCEPT + float(np.dot(ROW, COEFFICIENTS))
 
@@ -24,8 +22,7 @@ def test_scores_lists_and_objects(service: Running) -> None:
 def test_the_clients_request_id_is_answered_and_logged(service: Running) -> None:
     (answer,) = service.ask(message({"data": [ROW, ROW]}, "X-Request-Id: mine-1"))
     assert answer.headers["x-request-id"] == "mine-1"
-    (file,) = service.logs.iterdir()
-    record = json.loads(file.read_text())
+    (record,) = records(service.logs)
     assert record["inputs"] == [dict(zip(NAMES, ROW, strict=True))] * 2
     assert record["outputs"] == answer.json["result"]
     logged = [record[name] for name in ("request_id", "environment", "model", "version", "image", "key_id")]
@@ -41,8 +38,7 @@ def test_generated_request_ids_differ_and_replace_unsafe_ones(service: Running) 
 
 def test_refused_requests_are_not_logged(service: Running) -> None:
     service.ask(message({"data": []}) + message({"data": [ROW]}, key="wrong"))
-    (file,) = service.logs.iterdir()
-    assert file.read_bytes() == b""
+    assert records(service.logs) == []
 
 
 @pytest.mark.parametrize("key", [None, "wrong", KEY + "x", KEY[:-1]])
@@ -87,7 +83,7 @@ def test_a_log_that_fails_refuses_the_answer(service: Running, monkeypatch: pyte
     def full(_record: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(service.router.scorer.log, "append", full)
+    monkeypatch.setattr(service.router.scorer.recorder.log, "append", full)
     (answer,) = service.ask(message({"data": [ROW]}))
     assert (answer.status, answer.json["detail"]) == (
         503,

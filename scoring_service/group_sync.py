@@ -1,0 +1,52 @@
+"""Group commit: answers wait until their records are on the disk, many of them for one `fdatasync`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+from scoring_service.messages import Pending, Response
+from scoring_service.request_log import RequestLog
+
+Waiting: TypeAlias = list[tuple[Pending, Response]]
+OnError: TypeAlias = Callable[[OSError, Response], Response]
+
+
+class GroupSync:
+    """Syncs the log in a thread, one sync at a time; what is appended meanwhile waits for the next."""
+
+    def __init__(self, log: RequestLog, on_error: OnError) -> None:
+        self._log = log
+        self._on_error = on_error
+        self._waiting: Waiting = []
+        self._thread = ThreadPoolExecutor(1, "log-sync")
+
+    def after_sync(self, response: Response) -> Pending:
+        """The answer, when all that was appended so far is on the disk; what `on_error` makes of it if not."""
+        pending = Pending()
+        self._waiting.append((pending, response))
+        if not self._log.syncing:
+            self._log.syncing = True
+            asyncio.get_running_loop().call_soon(self._start)
+        return pending
+
+    def _start(self) -> None:
+        ready, self._waiting = self._waiting, []
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._log.sync)
+        done.add_done_callback(lambda result: self._finish(result, ready))
+
+    def _finish(self, result: asyncio.Future[None], ready: Waiting) -> None:
+        self._log.syncing = False
+        self._log.rotate()
+        if self._waiting:
+            self._log.syncing = True
+            self._start()
+        error = result.exception()
+        for pending, response in ready:
+            pending.resolve(self._on_error(error, response) if isinstance(error, OSError) else response)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()

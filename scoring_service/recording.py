@@ -1,0 +1,128 @@
+"""What is logged of a request, and what happens when it cannot be: refuse to answer, or answer and count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from scoring_service.context import Context
+from scoring_service.events import emit
+from scoring_service.group_sync import GroupSync
+from scoring_service.messages import Answer, Response
+from scoring_service.problem import ProblemError
+from scoring_service.request_log import LogRecord, RequestLog
+from scoring_service.rows import Row, record_type
+from scoring_service.settings import Settings, SettingsError
+
+ALARM_SECONDS: Final = 60.0
+HASHES: Final = 2**32
+
+
+class Recorder:
+    """Logs answered requests. `lost` counts those that were answered without, `failures` those that could not be."""
+
+    def __init__(self, context: Context, settings: Settings, log: RequestLog | None) -> None:
+        self.log = log
+        self.lost = 0
+        self.failures = 0
+        self._name = context.schema.recipe
+        self._settings = settings
+        self._refuse = settings.log_failure == "refuse"
+        self._below = round(settings.log_sample * HASHES)
+        self._alarmed = float("-inf")
+        kept = _kept(context, settings)
+        self._record = record_type([context.schema.features[index] for index in kept])
+        self._kept = kept if len(kept) < len(context.schema.features) else None
+        self._sync = GroupSync(log, self._on_sync_error) if log is not None and log.durable else None
+
+    def record(
+        self, request_id: str, rows: Sequence[Row], outputs: Sequence[float], started: float, key_id: str
+    ) -> None:
+        """Append the record of a request, unless its id is not in the sample; raises `ProblemError`."""
+        log = self.log
+        if log is None or (self._below < HASHES and crc32(request_id.encode()) >= self._below):
+            return
+        settings = self._settings
+        record = LogRecord(
+            request_id,
+            datetime.now(UTC),
+            settings.environment,
+            self._name,
+            settings.model_version,
+            settings.image_digest,
+            self._inputs(rows),
+            outputs,
+            perf_counter() - started,
+            key_id,
+        )
+        try:
+            log.append(record)
+        except OSError as error:
+            self._on_error(error)
+
+    def commit(self, response: Response) -> Answer:
+        """The answer to a recorded request: at once, or when the record is on the disk."""
+        return response if self._sync is None else self._sync.after_sync(response)
+
+    def tick(self) -> None:
+        """Close a log segment that is due."""
+        if self.log is not None:
+            self.log.rotate()
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._sync is not None:
+            self._sync.close()
+        if self.log is not None:
+            self.log.close()
+
+    def _inputs(self, rows: Sequence[Row]) -> list[msgspec.Struct]:
+        record, kept = self._record, self._kept
+        if kept is None:
+            return [record(*row) for row in rows]
+        return [record(*[row[index] for index in kept]) for row in rows]
+
+    def _on_error(self, error: OSError) -> None:
+        self.failures += 1
+        self._alarm(error)
+        if self._refuse:
+            raise ProblemError(
+                503,
+                f"the request cannot be logged: {error.strerror}",
+                headers=b"retry-after: 5\r\n",
+                kind="log",
+            ) from error
+        self.lost += 1
+
+    def _on_sync_error(self, error: OSError, response: Response) -> Response:
+        try:
+            self._on_error(error)
+        except ProblemError as problem:
+            return problem.response()
+        return response
+
+    def _alarm(self, error: OSError) -> None:
+        now = perf_counter()
+        if now - self._alarmed >= ALARM_SECONDS:
+            self._alarmed = now
+            emit(
+                "error",
+                f"requests cannot be logged: {error.strerror}; make room in, or mount for writing, the log folder",
+                log_dir=self._settings.log_dir,
+                log_failure=self._settings.log_failure,
+                failures=self.failures,
+            )
+
+
+def _kept(context: Context, settings: Settings) -> list[int]:
+    names = context.schema.names
+    redacted = [name.strip() for name in settings.log_redact.split(",") if name.strip()]
+    unknown = sorted(set(redacted) - set(names))
+    if unknown:
+        raise SettingsError(f"SCORING_LOG_REDACT names {unknown}, which are no features; there are {names}")
+    return [index for index, name in enumerate(names) if name not in redacted]

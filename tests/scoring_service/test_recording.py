@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from scoring_service.context import Context
+from scoring_service.recording import Recorder
+from scoring_service.settings import Settings, SettingsError
+from tests.scoring_service.contexts import NAMES, ROW
+from tests.scoring_service.serving import Answer, Running, message, records, running
+
+SCORE = message({"data": [ROW]})
+
+
+def fail(*_arguments: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def scores(service: Running, count: int) -> list[Answer]:
+    raw = b"".join(message({"data": [ROW]}, f"X-Request-Id: id-{index}") for index in range(count))
+    return service.ask(raw)
+
+
+def test_a_full_disk_refuses_by_default_and_recovers(
+    service: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fail)
+        answers = scores(service, 3)
+    assert [answer.status for answer in answers] == [503] * 3
+    assert answers[0].headers["retry-after"] == "5"
+    assert answers[0].json["detail"] == "the request cannot be logged: No space left on device"
+    (alarm,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (alarm["level"], alarm["log_failure"]) == ("error", "refuse")
+    assert service.recorder.failures == 3
+    assert [answer.status for answer in service.ask(SCORE)] == [200]
+    assert len(records(service.logs)) == 1
+
+
+def test_degrade_serves_and_counts(
+    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(context, tmp_path, log_failure="degrade") as service:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", fail)
+            assert [answer.status for answer in scores(service, 3)] == [200] * 3
+        assert service.recorder.lost == 3
+        assert len(capsys.readouterr().err.splitlines()) == 1
+        scores(service, 2)
+    assert len(records(tmp_path)) == 2
+
+
+def test_degrade_starts_without_a_log_folder_and_refuse_does_not(context: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with running(context, tmp_path / "file" / "logs", log_failure="degrade") as service:
+        assert [answer.status for answer in service.ask(SCORE)] == [200]
+        assert service.recorder.lost == 1
+
+
+def test_a_share_of_the_requests_is_logged_chosen_by_id(context: Path, tmp_path: Path) -> None:
+    with running(context, tmp_path, log_sample=0.25) as service:
+        assert len(scores(service, 400)) == 400
+    logged = {record["request_id"] for record in records(tmp_path)}
+    assert logged == {f"id-{index}" for index in range(400) if crc32(b"id-%d" % index) < 2**30}
+    assert 60 < len(logged) < 140
+
+
+def test_redacted_features_are_left_out(context: Path, tmp_path: Path) -> None:
+    with running(context, tmp_path, log_redact="sex, age") as service:
+        service.ask(SCORE)
+    (record,) = records(tmp_path)
+    assert record["inputs"] == [dict(list(zip(NAMES, ROW, strict=True))[2:])]
+
+
+def test_unknown_features_cannot_be_redacted(context: Path) -> None:
+    with pytest.raises(SettingsError, match=r"SCORING_LOG_REDACT names \['name'\]"):
+        Recorder(Context.load(context), Settings(keys_file="-", log_redact="sex,name"), None)
+
+
+def test_without_a_log_folder_nothing_is_logged(context: Path, tmp_path: Path) -> None:
+    with running(context, tmp_path, log_dir=None) as service:
+        assert [answer.status for answer in service.ask(SCORE)] == [200]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_wait_for_the_disk_in_groups(context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncs: list[int] = []
+    sync = os.fdatasync
+
+    def count(descriptor: int) -> None:
+        syncs.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", count)
+    with running(context, tmp_path, log_sync=True, log_segment_bytes=50_000) as service:
+        assert [answer.headers["x-request-id"] for answer in scores(service, 500)] == [f"id-{i}" for i in range(500)]
+        assert service.hub.waiting == 0
+    assert len(records(tmp_path)) == 500
+    assert 0 < len(syncs) < 400
+    assert len(list(tmp_path.iterdir())) > 1
+
+
+@pytest.mark.parametrize(("policy", "status"), [("refuse", 503), ("degrade", 200)])
+def test_a_failed_sync_is_a_failed_record(
+    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, status: int
+) -> None:
+    with running(context, tmp_path, log_sync=True, log_failure=policy) as service:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", fail)
+            assert [answer.status for answer in scores(service, 20)] == [status] * 20
+        assert service.recorder.failures == 20
+        assert [answer.status for answer in service.ask(SCORE)] == [200]
