@@ -20,6 +20,8 @@ LOG_LIMIT = 10 * 2**20
 CHECK_TIMEOUT = 5.0
 PATIENCE = 5
 """How many checks in a row a healthy service may miss before it counts as hung and is killed."""
+STEADY = 10.0
+"""Seconds that a service must have lived for its death not to count as one in a row."""
 START_TIMEOUT = 120.0
 """Seconds that a service may take to become healthy."""
 
@@ -48,7 +50,7 @@ class Spec:
 
 @dataclass
 class Service:
-    """A `Spec` and its process. `failures` counts the lives in a row that ended before the service was healthy."""
+    """A `Spec` and its process. `failures` counts the lives in a row that ended early or were never healthy."""
 
     spec: Spec
     healthy: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,13 +69,15 @@ class Service:
         return ServiceStatus(self.spec.name, pid, pid is not None and self.healthy.is_set(), self.spec.url)
 
     async def keep(self) -> None:
-        """Start it, and again whenever it is gone, ever more slowly while it never gets healthy."""
+        """Start it, and again whenever it is gone, ever more slowly while it dies early."""
         while True:
+            started = time.monotonic()
             try:
                 await self._live()
             except (PlatformError, OSError) as error:
                 self._note(f"cannot start: {error}")
-            self.failures = 0 if self.healthy.is_set() else self.failures + 1
+            steady = self.healthy.is_set() and time.monotonic() - started > STEADY
+            self.failures = 0 if steady else self.failures + 1
             self.healthy.clear()
             await asyncio.sleep(min(0.2 * 2**self.failures, 10.0))
 

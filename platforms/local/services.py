@@ -97,7 +97,12 @@ def clients(settings: Settings) -> list[Spec]:
 def worker(settings: Settings) -> Spec:
     """The worker of the work pool, which it creates."""
     alive = settings.state_dir / "worker.alive"
-    names = {"PREFECT_WORKER_QUERY_SECONDS": "1", "RIDGELINE_LAUNCHER": str(sockets.launcher(settings.state_dir))}
+    names = {
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "RIDGELINE_LAUNCHER": str(sockets.launcher(settings.state_dir)),
+        # Prefect makes `runner_storage` in it, which on a machine of several users belongs to the first of them.
+        "TMPDIR": str(sockets.scratch(settings.state_dir)),
+    }
     spec = _python(settings, "worker", (sys.executable, "-m", "platforms.local.worker", str(alive)), names)
     return dataclasses.replace(spec, check=_fresh(alive), prepare=functools.partial(alive.unlink, missing_ok=True))
 

@@ -48,6 +48,13 @@ def own(path: Path) -> Path:
     return path
 
 
+def scratch(state: Path) -> Path:
+    """A folder for temporary files that nobody else uses."""
+    path = folder(state) / "tmp"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 def launcher(state: Path) -> Path:
     """The socket of the launcher."""
     return folder(state) / "launcher.sock"

@@ -107,7 +107,7 @@ async def _offer_pool(client: PrefectClient, settings: Settings) -> None:
 async def _beat(worker: ProcessWorker, alive: Path) -> None:
     interval = get_current_settings().worker.query_seconds
     while True:
-        if worker.is_worker_still_polling(query_interval_seconds=interval):
+        if worker.is_setup and worker.is_worker_still_polling(query_interval_seconds=interval):
             alive.touch()
         await asyncio.sleep(BEAT)
 

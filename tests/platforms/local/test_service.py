@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -68,6 +69,28 @@ def test_a_service_that_never_gets_healthy_is_tried_ever_more_slowly(tmp_path: P
 
     first, second, third = asyncio.run(story())[:3]
     assert 0.3 < second - first < third - second
+
+
+def test_a_service_that_dies_soon_after_its_start_is_slowed_down_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(steady: float) -> int:
+        monkeypatch.setattr(module, "STEADY", steady)
+        async with kept(Service(spec(tmp_path))) as service:
+            for _ in range(2):
+                await asyncio.wait_for(service.healthy.wait(), 10)
+                before = service.pid
+                assert before
+                os.kill(before, signal.SIGKILL)
+                await until(functools.partial(_another, service, before))
+            return service.failures
+
+    assert asyncio.run(story(60)) == 2
+    assert asyncio.run(story(0)) == 0
+
+
+def _another(service: Service, before: int) -> bool:
+    return service.pid not in (None, before)
 
 
 async def never() -> bool:

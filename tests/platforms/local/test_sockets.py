@@ -26,6 +26,7 @@ def test_the_folder_is_closed_to_others_and_short(tmp_path: Path, monkeypatch: p
     assert Path("/tmp") == sockets.SHORT
     monkeypatch.setattr(sockets, "SHORT", tmp_path)
     path = sockets.launcher(tmp_path / "state")
+    assert sockets.scratch(tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert path.parent.stat().st_mode & 0o777 == 0o711
     assert len(path.relative_to(tmp_path).parts[0]) == len("ridgeline-") + 16
 
