@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from cli import recipe_name
 from platforms.protocols import Image, JournalEntry
 
 
@@ -17,12 +18,9 @@ def history(recipe: str, as_json: bool) -> None:
     """Every decision about RECIPE: promotions, rejections, releases."""
     from platforms.protocols import PlatformError
     from platforms.selection import current
-    from recipes import catalog
 
-    if recipe not in catalog.names():
-        raise click.ClickException(f"there is no recipe {recipe}: known are {', '.join(catalog.names())}")
     try:
-        entries = current().journal.entries(recipe)
+        entries = current().journal.entries(recipe_name.known(recipe))
     except PlatformError as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps([_plain(entry) for entry in entries], indent=2) if as_json else _table(entries))

@@ -12,6 +12,7 @@ COMMANDS = {
     "status": ("cli.services", "Show services and endpoints."),
     "demo": ("cli.demo", "Run the main job from first data to production, in a state of its own."),
     "deploy": ("cli.deploy", "Create or update the Prefect deployments of every recipe."),
+    "ingest": ("cli.ingest", "Land a file of rows, and follow what it causes."),
     "history": ("cli.history", "Print the journal of a recipe."),
     "listen": ("cli.listen", "Start a validation for each arriving file; a service that `up` starts."),
 }

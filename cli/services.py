@@ -64,6 +64,18 @@ def status(as_json: bool) -> None:
     click.echo(json.dumps(content, indent=2) if as_json else overview.table(content))
 
 
+def adopt_running() -> None:
+    """Make this process a client of the services that run; raises `PlatformError` if there are none."""
+    from platforms.local import control
+    from platforms.protocols import PlatformError
+    from platforms.settings import Settings
+
+    settings = Settings()
+    if not control.running(settings.state_dir):
+        raise PlatformError(f"nothing runs in {settings.state_dir}: start it by `ridgeline up`")
+    control.adopt(settings)
+
+
 def _settings() -> Settings:
     """The settings of `up`: `.env` only says what ran last, so its state folder does not count."""
     from platforms.settings import Settings
