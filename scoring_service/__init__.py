@@ -1,5 +1,10 @@
 """The web service in the scoring image; it imports nothing of ours.
 
-A request's way: `connection` (bytes to messages) -> `routes` (method, path, key) -> `scoring` (rows, prediction,
-log) -> back. `context` is what the image holds, `settings` what its environment says.
+A request's way: `connection` (bytes to messages) -> `routes` (method, path, key) -> a protocol (`scoring` for
+`/score`, `inference` for v2, `invocations` for MLflow) -> `scoring` (prediction) -> `recording` (log) -> back through
+`outbox`.
+`context` is what the image holds, `settings` what its environment says.
 """
+
+VERSION = "0.1.0"
+"""What `/version` and `/v2` tell."""

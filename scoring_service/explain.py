@@ -18,46 +18,50 @@ EXPECTED = 'expected {"data": [row, ...]} with rows as lists of numbers or as ob
 
 
 def explain(body: bytes, schema: Schema, max_rows: int) -> list[Row]:
-    """The rows of a body, if nothing is wrong with it; else raises `ProblemError`."""
-    rows = _data(_parse(body), max_rows)
+    """The rows of a body of `/score`, if nothing is wrong with it; else raises `ProblemError`."""
+    return explain_rows(_data(parse(body, EXPECTED)), schema, max_rows)
+
+
+def explain_rows(rows: object, schema: Schema, max_rows: int, what: str = "`data`") -> list[Row]:
+    """The rows of a decoded document, if nothing is wrong with them; else raises `ProblemError`."""
+    if not isinstance(rows, list):
+        raise ProblemError(422, f"{what} is {kind_of(rows)}; expected rows as lists of numbers or as objects")
+    if not rows:
+        raise ProblemError(422, f"{what} is empty; expected at least one row")
+    if len(rows) > max_rows:
+        raise ProblemError(413, f"{what} has {len(rows)} rows, at most {max_rows} are allowed in one request")
     kind = dict if isinstance(rows[0], dict) else list
     errors: list[FieldError] = []
     for index, row in enumerate(rows):
         errors += _errors(index, row, kind, schema)
     if errors:
         raise ProblemError.of_rows(errors)
-    return [tuple(_values(row, schema)) for row in rows]  # type: ignore[arg-type]  # checked by _errors
+    return [tuple(_values(row, schema)) for row in rows]
 
 
-def _parse(body: bytes) -> object:
+def parse(body: bytes, expected: str) -> object:
+    """The JSON document in a body, with NaN, infinities and numbers of any size; raises `ProblemError`."""
     try:
         return json.loads(body.decode(), parse_int=float)
     except RecursionError:
         raise ProblemError(400, "the body is nested too deeply") from None
     except ValueError as error:
-        raise ProblemError(400, f"the body is not JSON: {error}; {EXPECTED}") from None
+        raise ProblemError(400, f"the body is not JSON: {error}; {expected}") from None
 
 
-def _data(document: object, max_rows: int) -> list[object]:
+def _data(document: object) -> object:
     if not isinstance(document, dict):
-        raise ProblemError(422, f"the body is {_kind(document)}; {EXPECTED}")
+        raise ProblemError(422, f"the body is {kind_of(document)}; {EXPECTED}")
     if "data" not in document:
         raise ProblemError(422, f"`data` is missing; {EXPECTED}")
-    rows = document["data"]
-    if not isinstance(rows, list):
-        raise ProblemError(422, f"`data` is {_kind(rows)}; {EXPECTED}")
-    if not rows:
-        raise ProblemError(422, f"`data` is empty; {EXPECTED}")
-    if len(rows) > max_rows:
-        raise ProblemError(413, f"`data` has {len(rows)} rows, at most {max_rows} are allowed in one request")
-    return rows
+    return document["data"]
 
 
 def _errors(index: int, row: object, kind: type, schema: Schema) -> Iterator[FieldError]:
     if not isinstance(row, kind):
         expected = "an object" if kind is dict else "a list"
         reason = " like row 0, all rows alike" if index else f" of {len(schema.features)} numbers"
-        yield FieldError(f"expected {expected}{reason}, got {_kind(row)}", index)
+        yield FieldError(f"expected {expected}{reason}, got {kind_of(row)}", index)
     elif isinstance(row, dict):
         yield from _name_errors(index, row, schema)
     elif isinstance(row, list):
@@ -86,26 +90,36 @@ def _list_errors(index: int, row: Sequence[object], schema: Schema) -> Iterator[
 
 
 def _value_errors(index: int, value: object, feature: Feature) -> Iterator[FieldError]:
-    if not isinstance(value, float):
-        message = f"expected a number, got {_kind(value)}"
-    elif not math.isfinite(value):
-        message = f"{value!r} is not a finite number"
-    elif feature.minimum is not None and value < feature.minimum:
-        message = f"{value!r} is less than the minimum {feature.minimum!r}"
-    elif feature.maximum is not None and value > feature.maximum:
-        message = f"{value!r} is more than the maximum {feature.maximum!r}"
+    number = _number(value)
+    if number is None:
+        message = f"expected a number, got {kind_of(value)}"
+    elif not math.isfinite(number):
+        message = f"{number!r} is not a finite number"
+    elif feature.minimum is not None and number < feature.minimum:
+        message = f"{number!r} is less than the minimum {feature.minimum!r}"
+    elif feature.maximum is not None and number > feature.maximum:
+        message = f"{number!r} is more than the maximum {feature.maximum!r}"
     else:
         return
     yield FieldError(message, index, feature.name)
 
 
 def _values(row: list[float] | dict[str, float], schema: Schema) -> Iterator[float]:
-    if isinstance(row, list):
-        return iter(row)
-    return (row[name] for name in schema.names)
+    return map(float, row if isinstance(row, list) else (row[name] for name in schema.names))
 
 
-def _kind(value: object) -> str:
+def _number(value: object) -> float | None:
+    """The number as float64, infinite if it is too large; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
     match value:
         case None:
             return "null"

@@ -12,7 +12,7 @@ from typing import Final
 from scoring_service.problem import ProblemError
 from scoring_service.settings import Settings
 
-UNUSUAL: Final = frozenset([b"expect", b"transfer-encoding", b"upgrade"])
+UNUSUAL: Final = frozenset([b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"])
 """Headers whose presence alone wants a closer look."""
 
 
@@ -24,6 +24,9 @@ def check_head(headers: Mapping[bytes, bytes], version: str, size: int, settings
     _check_coding(headers, version)
     if int(headers.get(b"content-length", b"0")) > settings.max_body_bytes:
         raise ProblemError(413, f"the body is larger than {settings.max_body_bytes} bytes")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        accepted = b"accept-encoding: identity\r\n"
+        raise ProblemError(415, "compressed bodies are not read, send it as it is", headers=accepted)
     if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise ProblemError(417, "only `Expect: 100-continue` is known")
 

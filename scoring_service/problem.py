@@ -32,6 +32,7 @@ class _Details(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     detail: str
     type: str | None = None
+    error: str | None = None
     errors: Sequence[FieldError] = ()
 
 
@@ -62,8 +63,9 @@ class ProblemError(Exception):
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return cls(422, f"{errors[0]}{more}", errors[:LISTED])
 
-    def response(self) -> Response:
-        """The answer to write."""
+    def response(self, v2: bool = False) -> Response:
+        """The answer to write; `v2` adds the `error` that clients of the Open Inference Protocol show."""
         title = HTTPStatus(self.status).phrase
-        details = _Details(title, self.status, self.detail, "about:blank", self.errors)
+        error = self.detail if v2 else None
+        details = _Details(title, self.status, self.detail, "about:blank", error, self.errors)
         return Response(self.status, msgspec.json.encode(details), CONTENT_TYPE, self.headers)

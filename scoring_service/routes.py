@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
-from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
 
 import httptools
-import msgspec
 
+from scoring_service import VERSION
 from scoring_service.context import Context
+from scoring_service.inference import InferenceProtocol
+from scoring_service.invocations import Invocations
 from scoring_service.keys import Keys
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.openapi import document
 from scoring_service.problem import ProblemError
+from scoring_service.route import GET, Route, fixed, fixed_text
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
-
-Handler: TypeAlias = Callable[[Request, str], Answer]
-
-
-class Route(msgspec.Struct, frozen=True):
-    """What answers a path. `allow` lists its methods as the `Allow` header does."""
-
-    allow: bytes
-    handler: Handler
-    guarded: bool = False
-    methods: frozenset[bytes] = frozenset()
-
-    def __post_init__(self) -> None:
-        msgspec.structs.force_setattr(self, "methods", frozenset(self.allow.split(b", ")))
 
 
 class Router:
@@ -40,12 +28,17 @@ class Router:
         self.draining = False
         self.scorer = scorer
         self._keys = keys
+        invocations = Invocations(context.schema, settings.max_rows, scorer)
         self.routes = {
             b"/score": Route(b"POST", scorer.score, guarded=True),
-            b"/health/live": Route(b"GET, HEAD", _fixed({"status": "live"})),
-            b"/health/ready": Route(b"GET, HEAD", self._ready),
-            b"/metadata": Route(b"GET, HEAD", _fixed(_metadata(context, settings))),
-            b"/openapi.json": Route(b"GET, HEAD", _fixed(document(context.schema, settings))),
+            b"/invocations": Route(b"POST", invocations.invoke, guarded=True),
+            b"/ping": Route(GET, self._ready),
+            b"/version": Route(GET, fixed_text(VERSION.encode())),
+            b"/health/live": Route(GET, fixed({"status": "live"})),
+            b"/health/ready": Route(GET, self._ready),
+            b"/metadata": Route(GET, fixed(_metadata(context, settings))),
+            b"/openapi.json": Route(GET, fixed(document(context.schema, settings))),
+            **InferenceProtocol(context, settings, scorer, self._ready).routes(),
         }
 
     def answer(self, request: Request) -> Answer:
@@ -54,17 +47,17 @@ class Router:
             route, key_id = self._admit(request)
             return route.handler(request, key_id)
         except ProblemError as problem:
-            return problem.response()
+            return problem.response(_is_v2(request))
         except Exception:
             traceback.print_exc(file=sys.stderr)
-            return ProblemError(500, "the service failed; its log says why").response()
+            return ProblemError(500, "the service failed; its log says why").response(_is_v2(request))
 
     def refusal(self, request: Request) -> Response | None:
         """The answer to a request whose body is not worth waiting for; None if it is."""
         try:
             self._admit(request)
         except ProblemError as problem:
-            return problem.response()
+            return problem.response(_is_v2(request))
         return None
 
     def _admit(self, request: Request) -> tuple[Route, str]:
@@ -87,7 +80,7 @@ class Router:
 
     def _find(self, target: bytes) -> Route:
         try:
-            path = httptools.parse_url(target).path or b"/"
+            path = unquote_to_bytes(httptools.parse_url(target).path or b"/")
         except httptools.HttpParserInvalidURLError:
             path = target
         if path not in self.routes:
@@ -101,9 +94,8 @@ class Router:
         return Response(200, b'{"status":"ready"}')
 
 
-def _fixed(content: object) -> Handler:
-    response = Response(200, msgspec.json.encode(content))
-    return lambda _request, _key_id: response
+def _is_v2(request: Request) -> bool:
+    return request.path.startswith(b"/v2")
 
 
 def _metadata(context: Context, settings: Settings) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Bodies of `/score` to rows.
+"""Bodies of `/score`, and rows that other protocols decoded, to checked rows.
 
 Decoders with types built once from the schema accept good bodies in a microsecond. What they refuse goes to
 `explain`, which defines what is right and says what is wrong: the decoders are its fast half.
@@ -12,7 +12,7 @@ from typing import Annotated, Protocol, TypeAlias
 
 import msgspec
 
-from scoring_service.explain import explain
+from scoring_service.explain import explain, explain_rows
 from scoring_service.schema import Feature, Schema
 
 Row: TypeAlias = tuple[float, ...]
@@ -32,8 +32,9 @@ class RowDecoder:
         record = record_type(schema.features)
         keys = record.__struct_fields__
         numbers = tuple(_number(feature) for feature in schema.features)
-        self._lists = _decoder(tuple[numbers], max_rows)  # type: ignore[valid-type]  # built from the schema
-        self._objects = _decoder(record, max_rows)
+        lists = tuple[numbers]  # type: ignore[valid-type]  # built from the schema
+        self._list_rows, self._object_rows = _many(lists, max_rows), _many(record, max_rows)
+        self._lists, self._objects = _decoder(self._list_rows), _decoder(self._object_rows)
         self._values: Callable[[object], Row] = attrgetter(*keys) if len(keys) > 1 else _one(keys[0])
 
     def decode(self, body: Body) -> Sequence[Row]:
@@ -45,6 +46,21 @@ class RowDecoder:
             return self._lists.decode(body).data  # type: ignore[return-value]  # tuples of floats, as decoded
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return explain(bytes(body), self._schema, self._max_rows)
+
+    def check(self, rows: object, what: str, finite: bool = True) -> Sequence[Row]:
+        """Decoded rows, lists or objects, as rows in the order of the schema; raises `ProblemError`.
+
+        `what` names them in the refusal; `finite` says that no number in them can be NaN or infinite.
+        """
+        if not finite:
+            return explain_rows(rows, self._schema, self._max_rows, what)
+        named = isinstance(rows, list) and bool(rows) and isinstance(rows[0], dict)
+        try:
+            if named:
+                return [self._values(record) for record in msgspec.convert(rows, self._object_rows)]
+            return msgspec.convert(rows, self._list_rows)
+        except (msgspec.ValidationError, OverflowError, RecursionError, ValueError):
+            return explain_rows(rows, self._schema, self._max_rows, what)
 
 
 def record_type(features: Iterable[Feature]) -> type[msgspec.Struct]:
@@ -64,6 +80,9 @@ def _one(key: str) -> Callable[[object], Row]:
     return lambda record: (value(record),)
 
 
-def _decoder(row: object, max_rows: int) -> msgspec.json.Decoder[_Request]:
-    rows = Annotated[list[row], msgspec.Meta(min_length=1, max_length=max_rows)]  # type: ignore[valid-type]
+def _many(row: object, max_rows: int) -> type[list[Row]]:
+    return Annotated[list[row], msgspec.Meta(min_length=1, max_length=max_rows)]  # type: ignore[valid-type,return-value]  # built from the schema
+
+
+def _decoder(rows: object) -> msgspec.json.Decoder[_Request]:
     return msgspec.json.Decoder(msgspec.defstruct("Body", [("data", rows)], gc=False))

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from typing import Any
 
-from scoring_service.openapi import REFUSALS, document
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from scoring_service.openapi import document
+from scoring_service.openapi_parts import REFUSALS
 from scoring_service.schema import Feature, Schema
 from scoring_service.settings import Settings
-from tests.scoring_service.contexts import NAMES
-from tests.scoring_service.serving import Running, get, message
+from tests.scoring_service.serving import KEY, Running, get, message
 
 SCHEMA = Schema(
     "wine", "grade", (Feature("a", "number", 0.0, 1.0), Feature("b", "number", 2.0), Feature("c", "number"))
@@ -28,15 +32,58 @@ def test_the_schema_is_described() -> None:
     assert data[0]["maxItems"] == 10_000
 
 
-@pytest.mark.parametrize("kind", ["lists", "objects"])
-def test_the_examples_are_answered(service: Running, kind: str) -> None:
+def test_the_examples_are_answered(service: Running) -> None:
+    (described,) = service.ask(get("/openapi.json"))
+    answered = 0
+    for path, media_type, example in _examples(described.json):
+        (answer,) = service.ask(message(example, f"Content-Type: {media_type}", path=path))
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+        answered += 1
+    assert answered == 2 + 5 + 2 * 2
+
+
+def _examples(described: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    for path, operations in described["paths"].items():
+        bodies = operations.get("post", {"requestBody": {"content": {}}})["requestBody"]["content"]
+        for media_type, body in bodies.items():
+            if "example" in body:
+                yield path, media_type, body["example"]
+            yield from ((path, media_type, example["value"]) for example in body.get("examples", {}).values())
+
+
+def test_every_refusal_is_described(service: Running) -> None:
     (described,) = service.ask(get("/openapi.json"))
     operation = described.json["paths"]["/score"]["post"]  # type: ignore[index]  # JSON
-    example = operation["requestBody"]["content"]["application/json"]["examples"][kind]["value"]
-    assert len(example["data"][0]) == len(NAMES)
-    (answer,) = service.ask(message(example))
-    assert answer.status == 200
     assert {"200", "401", "422", "503", *REFUSALS} == operation["responses"].keys()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_schemathesis_finds_nothing(service: Running) -> None:
+    schemathesis = pytest.importorskip("schemathesis")
+    url = f"http://127.0.0.1:{service.port}"
+    schema = schemathesis.openapi.from_dict(service.ask(get("/openapi.json"))[0].json)
+    checks = [
+        schemathesis.checks.not_a_server_error,
+        schemathesis.specs.openapi.checks.status_code_conformance,
+        schemathesis.specs.openapi.checks.content_type_conformance,
+        schemathesis.specs.openapi.checks.response_schema_conformance,
+        schemathesis.specs.openapi.checks.positive_data_acceptance,
+    ]
+    checked = set()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+
+        @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def check(case: Any) -> None:  # noqa: ANN401  # the library's
+            # That a text is a table with the right columns is not what a schema can say.
+            usable = checks[:-1] if case.media_type == "text/csv" else checks
+            case.call_and_validate(base_url=url, checks=usable, headers={"Authorization": f"Bearer {KEY}"})
+
+        check()
+        checked.add((operation.path, operation.method))
+    paths = schema.raw_schema["paths"].items()
+    assert checked == {(path, method) for path, methods in paths for method in methods}
 
 
 def test_every_path_is_described(service: Running) -> None:

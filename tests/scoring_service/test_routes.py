@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring_service.messages import Request
-from scoring_service.routes import Route
+from scoring_service.route import Route
 from tests.scoring_service.contexts import COEFFICIENTS, INTERCEPT, NAMES, ROW
 from tests.scoring_service.serving import KEY, Running, get, message, parse, records
 
