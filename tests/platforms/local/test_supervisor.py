@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from platforms.local import record, releases, services, supervisor
+from platforms.local import postgres, record, releases, services, supervisor
 from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Spec
 from platforms.local.status import ServiceStatus
@@ -172,3 +172,4 @@ def test_a_tied_supervisor_ends_with_its_parent(settings: Settings) -> None:
         parent.kill()
     gone, _ = psutil.wait_procs([child], 60)
     assert gone
+    postgres.wipe(settings.state_dir)
