@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from tasks import data, quality, reporting
+from platforms.protocols import Blob
+from tasks import data, quality, reporting, validation_report
+from tasks.quality import Outcome
 from tasks.run import DATASET, archived, locked, tag_run
+from tasks.scratch import scratch
 
 
 @flow(name="validate-data", flow_run_name="{recipe}: {path}")
-def validate_data(path: str, recipe: str = "diabetes") -> State:
+def validate_data(path: str, recipe: str = "diabetes", allow_shift: bool = False) -> State:
     """Check a batch and append it to the table.
 
-    Ends `Accepted`, `Quarantined` or, for an arrival that is in the table already, `Duplicate`; a good batch
-    emits `ridgeline.data.accepted`, which starts a retrain.
+    Ends `Accepted`, `Quarantined`, or `Duplicate` if the table has these very rows from another arrival; a good batch
+    emits `ridgeline.data.accepted`, which starts a retrain. `allow_shift` takes a batch whose distribution is not the
+    champion's: for a person who looked at it. Killed at any point and run again, it ends as it would have: the blob
+    is moved last, and a blob that was moved has its outcome beside it.
     """
-    with archived(recipe), locked(recipe, "data"):
+    with archived(recipe), locked(recipe, "data"), scratch() as folder:
         blob = data.find_batch(path)
-        if data.is_accepted(recipe, blob):
-            data.file_batch(blob)
-            return Completed(name="Duplicate", message=f"{path} is in the table already")
-        checked = quality.check_batch(recipe, blob)
-        if checked.rows is None:
-            data.quarantine_batch(recipe, blob, checked.findings)
-            reporting.report_quarantine(recipe, blob, checked.findings)
-            return Completed(name="Quarantined", message="; ".join(str(finding) for finding in checked.findings))
-        version = data.accept_batch(recipe, blob, checked.rows)
-        data.file_batch(blob)
-        tag_run(DATASET, version.version)
+        if blob is None:
+            outcome = validation_report.outcome_of(data.filed_report(recipe, path))
+        else:
+            outcome = _validate(recipe, blob, folder, allow_shift)
+            data.file_batch(blob, outcome.state)
+        if outcome.version is not None:
+            tag_run(DATASET, outcome.version)
+        return Completed(name=outcome.state, message=outcome.reason)
+
+
+def _validate(recipe: str, blob: Blob, folder: Path, allow_shift: bool) -> Outcome:
+    checked = quality.check_batch(recipe, blob, folder)
+    outcome = quality.judge(recipe, blob, checked, allow_shift)
+    version = data.accept_batch(recipe, blob, checked.spool) if outcome.state == "Accepted" else None
+    if version:
+        reason = f"dataset version {version.version} with {version.rows} rows"
+        outcome = replace(outcome, version=version.version, reason=reason)
+    data.keep_report(blob, outcome.state, validation_report.as_json(recipe, checked, outcome))
+    if version:
         reporting.announce_data(version)
-        return Completed(name="Accepted", message=f"dataset version {version.version} with {version.rows} rows")
+    reporting.report_validation(recipe, blob, checked, outcome)
+    return outcome
 
 
 if __name__ == "__main__":

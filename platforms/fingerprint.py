@@ -45,16 +45,25 @@ class Fingerprint:
         Raises:
             PlatformError: A column is neither number, truth value, text nor time.
         """
-        names = sorted(name for name in batch.schema.names if not name.startswith("_"))
-        sums = [_lane_sum(batch, names, seed, key) for seed, key in _LANES]
+        names = _counted(batch)
+        sums = [int(np.sum(_lane(batch, names, seed, key), dtype="u8")) for seed, key in _LANES]
         return cls(batch.num_rows, *sums)
 
 
-def _lane_sum(batch: pa.RecordBatch, names: list[str], seed: int, key: str) -> int:
+def row_hashes(batch: pa.RecordBatch) -> Hashes:
+    """64 bits for each row: equal rows have equal ones. Raises as `Fingerprint.of`."""
+    return _lane(batch, _counted(batch), *_LANES[0])
+
+
+def _counted(batch: pa.RecordBatch) -> list[str]:
+    return sorted(name for name in batch.schema.names if not name.startswith("_"))
+
+
+def _lane(batch: pa.RecordBatch, names: list[str], seed: int, key: str) -> Hashes:
     total = np.full(batch.num_rows, seed, dtype="u8")
     for name in names:
         total = _mixed(total ^ _mixed(_words(name, batch.column(name), key) + np.uint64(seed)))
-    return int(np.sum(total, dtype="u8"))
+    return total
 
 
 def _words(name: str, column: pa.Array, key: str) -> Hashes:

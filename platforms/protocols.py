@@ -201,11 +201,19 @@ class DatasetStore(Protocol):
     """One append-only, versioned table per recipe."""
 
     def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
-        """Commit a batch in one transaction; a known `batch_id` appends nothing and returns the current version."""
+        """Commit a batch in one transaction and return the version that it made.
+
+        A batch that was accepted before, by its `batch_id` or as exactly these rows, appends nothing: then the
+        current version is returned.
+        """
         ...
 
     def contains(self, recipe: str, batch_id: str) -> bool:
         """Whether the batch was accepted before."""
+        ...
+
+    def origin(self, recipe: str, batch: str) -> int | None:
+        """The version that an accepted batch made, by its id or by the fingerprint of its rows; None if unknown."""
         ...
 
     def version(self, recipe: str, version: int | None = None) -> DatasetVersion:

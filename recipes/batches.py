@@ -1,203 +1,136 @@
-"""Batches: rows that arrive as one file, and what may be wrong with them.
+"""Batches: rows that arrive together, held against the recipe's schema chunk by chunk.
 
-A file that cannot be read as a table is a `BatchError`. A table that can be read but breaks the recipe's schema has
-findings, each naming column, rows and rule. A frame without findings gets the schema's shape from `conform`.
+A file that cannot be read as a table is a `BatchError` (`recipes.batch_files`). A table that can be read but breaks
+the schema has findings, each naming column, rows and rule. What `Checker.check` gives back has the schema's shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pandera.errors import SchemaErrors
 
+from recipes import columns, rules
+from recipes.findings import BatchError, Finding, Findings
 from recipes.recipe import Recipe
+from recipes.repeats import Repeats
 
 if TYPE_CHECKING:
-    from recipes.recipe import Array
+    from recipes.repeats import Hashes
 
-    Rows = dict[str, set[int]]
+    RowHash = Callable[[pa.RecordBatch], Hashes]
 
-SHOWN_ROWS: Final = 10
-
-
-class BatchError(Exception):
-    """A file is no readable table; the message names the file and the reason."""
+__all__ = ["BatchError", "Checker", "Finding", "conform", "pandas_hash", "validate"]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A rule that a batch breaks. Rows count from 1 (the first line of data); at most ten are listed."""
+class Checker:
+    """Holds the chunks of one batch against a recipe's schema, in their order.
 
-    column: str | None
-    rows: tuple[int, ...]
-    count: int
-    rule: str
-
-    def __str__(self) -> str:
-        column = f"column {self.column!r}: " if self.column else ""
-        more = ", …" if self.count > len(self.rows) else ""
-        rows = f" (rows {', '.join(map(str, self.rows))}{more}; {self.count} in all)" if self.rows else ""
-        return f"{column}{self.rule}{rows}"
-
-
-def read_batch(source: BinaryIO | Path, name: str) -> pd.DataFrame:
-    """Read a `.csv` or `.parquet` file as it stands; `name` tells the format and stands in messages.
-
-    Raises:
-        BatchError: The file is empty, damaged, ragged, not UTF-8, without rows, or not what its name says.
+    `spelt` names the columns that come as text from a CSV; `row_hash` gives 64 bits per row, for uniqueness.
     """
-    readers: dict[str, Callable[[bytes, str], pa.Table]] = {".csv": _read_csv, ".parquet": _read_parquet}
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in readers:
-        raise BatchError(f"{name}: files that end in {suffix or 'nothing'} are not read; use .csv or .parquet")
-    content = source.read_bytes() if isinstance(source, Path) else source.read()
-    if not content:
-        raise BatchError(f"{name}: the file is empty")
-    table = readers[suffix](content, name)
-    repeated = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
-    if repeated:
-        raise BatchError(f"{name}: column names occur more than once: {', '.join(repeated)}")
-    if table.num_rows == 0:
-        raise BatchError(f"{name}: the file has columns but zero rows")
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+
+    def __init__(self, recipe: Recipe, row_hash: RowHash, spelt: bool = False) -> None:
+        self._recipe = recipe
+        self._rules = rules.derive(recipe.schema)
+        self._spelt = spelt
+        self._row_hash = row_hash
+        self._findings = Findings()
+        self._repeats = {key: Repeats() for key in self._rules.unique}
+        self.rows = 0
+
+    @property
+    def spelt(self) -> frozenset[str]:
+        """The columns that are read from the text of a CSV."""
+        return frozenset(rule.name for rule in self._rules.columns)
+
+    @property
+    def broken(self) -> bool:
+        """Whether any rule was broken by what was seen so far."""
+        return bool(self._findings)
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Note missing and extra columns; their order is free."""
+        for name in self._recipe.columns:
+            if name not in names:
+                self._findings.add(Finding(name, (), 0, "is missing"))
+        for name in names:
+            if name not in self._recipe.columns:
+                self._findings.add(Finding(name, (), 0, "is not in the schema"))
+
+    def check(self, chunk: pa.RecordBatch) -> pa.RecordBatch:
+        """Note what a chunk breaks; returns it in the schema's order and types, null where a value is unreadable."""
+        found = {rule.name: self._check_column(rule, chunk.column(rule.name)) for rule in self._rules.columns}
+        for name in self._recipe.columns:
+            if name not in found:
+                found[name] = columns.plain(chunk.column(name))
+        rows = pa.RecordBatch.from_pydict({name: found[name] for name in self._recipe.columns})
+        self._ask_pandera(rows)
+        for key, repeats in self._repeats.items():
+            repeats.add(self._row_hash(rows.select(list(key))))
+        self.rows += chunk.num_rows
+        return rows
+
+    def findings(self) -> list[Finding]:
+        """Everything that was broken, after the last chunk; in the order of the columns."""
+        for key, repeats in self._repeats.items():
+            mask = repeats.mask()
+            name = key[0] if len(key) == 1 else None
+            self._findings.mark(name, mask, 0, f"must be unique{'' if name else f' in {list(key)}'}")
+        return self._findings.sorted(self._recipe.columns)
+
+    def _check_column(self, rule: rules.ColumnRules, column: pa.Array) -> pa.Array:
+        read = (
+            columns.read_text(column, self._spelt)
+            if rule.dtype is None
+            else columns.read_numbers(column, rule.dtype, self._spelt)
+        )
+        mark, offset = self._findings.mark, self.rows
+        mark(rule.name, read.unreadable, offset, f"is not of type {rule.wanted}")
+        if not rule.nullable:
+            mark(rule.name, read.missing, offset, "must not be empty")
+        if rule.dtype is not None:
+            self._check_limits(rule, read)
+        return read.column
+
+    def _check_limits(self, rule: rules.ColumnRules, read: columns.Read) -> None:
+        usable, offset = read.usable, self.rows
+        kept = np.ones(len(usable), dtype=bool)
+        for limit in rule.limits:
+            held = limit.holds(read.values)
+            self._findings.mark(rule.name, usable & ~held, offset, limit.rule)
+            kept &= held
+        if read.values.dtype.kind == "f":
+            self._findings.mark(rule.name, usable & kept & np.isinf(read.values), offset, "must be finite")
+
+    def _ask_pandera(self, rows: pa.RecordBatch) -> None:
+        if self._rules.rest is not None:
+            frame = rows.select(list(self._rules.rest.columns)).to_pandas()
+            for finding in rules.ask_pandera(self._rules.rest, frame, self.rows):
+                self._findings.add(finding)
 
 
 def validate(recipe: Recipe, frame: pd.DataFrame) -> list[Finding]:
     """Everything in `frame` that breaks the recipe's schema; the order of columns is free."""
-    columns = _column_findings(recipe, frame)
-    if columns:
-        return columns
-    bad = {name: _unreadable(recipe, name, frame[name]) for name in recipe.columns}
-    types = [
-        _finding(name, rows, f"is not of type {recipe.schema.columns[name].dtype}")
-        for name, rows in bad.items()
-        if rows
-    ]
-    try:
-        recipe.schema.validate(_coerced(recipe, frame), lazy=True)
-    except SchemaErrors as error:
-        return types + _schema_findings(error, bad)
-    return types
+    checker = Checker(recipe, pandas_hash)
+    checker.check_columns([str(name) for name in frame.columns])
+    if not checker.broken:
+        checker.check(_chunk(frame))
+    return checker.findings()
 
 
 def conform(recipe: Recipe, frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the schema's columns in its order and of its types; call it on frames without findings."""
-    return _coerced(recipe, frame)
+    found: pd.DataFrame = Checker(recipe, pandas_hash).check(_chunk(frame)).to_pandas()
+    return found
 
 
-def _read_csv(content: bytes, name: str) -> pa.Table:
-    from pyarrow import csv
-
-    if content.startswith((b"PAR1", b"PK\x03\x04", b"\x1f\x8b")):
-        raise BatchError(f"{name}: this is a binary file, not the CSV that its name says")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise BatchError(f"{name}: line {line} is not UTF-8 (byte {error.start}); save the file as UTF-8") from None
-    try:
-        return csv.read_csv(pa.BufferReader(content), read_options=csv.ReadOptions(use_threads=False))
-    except pa.ArrowInvalid as error:
-        raise BatchError(
-            f"{name}: {str(error).removeprefix('CSV parse error: ').replace('Row #', 'line ')}"
-        ) from None
+def pandas_hash(rows: pa.RecordBatch) -> Hashes:
+    """64 bits per row, as pandas hashes them."""
+    return np.asarray(pd.util.hash_pandas_object(rows.to_pandas(), index=False), dtype="u8")
 
 
-def _read_parquet(content: bytes, name: str) -> pa.Table:
-    from pyarrow import parquet
-
-    if not content.startswith(b"PAR1"):
-        raise BatchError(f"{name}: this is not the Parquet file that its name says")
-    if not content.endswith(b"PAR1"):
-        raise BatchError(f"{name}: the Parquet file is truncated ({len(content)} bytes, its footer is missing)")
-    try:
-        # Threads and read-ahead are off: with them a damaged file can abort the process at its exit (seen with 25.0).
-        table = parquet.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)
-        table.validate(full=True)
-        # What pandas noted about the frame may be damaged too, and an index is no column of ours.
-        index = [name for name in table.column_names if name.startswith("__index_level_")]
-        return table.drop_columns(index).replace_schema_metadata(None)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise BatchError(f"{name}: the Parquet file is damaged: {' '.join(str(error).split())}") from None
-
-
-def _column_findings(recipe: Recipe, frame: pd.DataFrame) -> list[Finding]:
-    missing = [Finding(name, (), 0, "is missing") for name in recipe.columns if name not in frame.columns]
-    known = set(recipe.columns)
-    extra = [Finding(str(name), (), 0, "is not in the schema") for name in frame.columns if name not in known]
-    return missing + extra
-
-
-def _dtype(recipe: Recipe, name: str) -> np.dtype[Any] | None:
-    """The numpy type of a numeric column, or None for any other type."""
-    dtype = str(recipe.schema.columns[name].dtype)
-    return np.dtype(dtype) if dtype.rstrip("0123456789") in ("float", "int", "uint") else None
-
-
-def _unreadable(recipe: Recipe, name: str, column: pd.Series) -> set[int]:
-    """The row positions whose values are there but cannot become the schema's numeric type."""
-    dtype = _dtype(recipe, name)
-    if dtype is None:
-        return set()
-    present = column.notna().to_numpy()
-    values = _numbers(column)
-    bad = present & (np.isnan(values) | (np.mod(values, 1) != 0 if dtype.kind != "f" else False))
-    if _is_text(column) and not bad.any():
-        bad = present
-    return _positions(bad)
-
-
-def _is_text(column: pd.Series) -> bool:
-    # CSV readers make numbers of a column that holds only numbers, so one that is text came as text.
-    return pd.api.types.is_string_dtype(column) and not pd.api.types.is_numeric_dtype(column)
-
-
-def _numbers(column: pd.Series) -> Array:
-    """Every value as float64; NaN where it is missing or no number."""
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
-        return np.full(len(column), np.nan)
-    return pd.to_numeric(column, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-
-
-def _coerced(recipe: Recipe, frame: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame({name: _coerced_column(recipe, name, frame[name]) for name in recipe.columns})
-
-
-def _coerced_column(recipe: Recipe, name: str, column: pd.Series) -> pd.Series:
-    dtype = _dtype(recipe, name)
-    if dtype is None:
-        return column.reset_index(drop=True)
-    values = _numbers(column)
-    exact = dtype.kind == "f" or bool(np.isfinite(values).all() and (np.mod(values, 1) == 0).all())
-    return pd.Series(values.astype(dtype) if exact else values)
-
-
-def _positions(mask: npt.NDArray[np.bool_]) -> set[int]:
-    return set(map(int, mask.nonzero()[0]))
-
-
-def _finding(column: str | None, positions: set[int], rule: str) -> Finding:
-    rows = tuple(position + 1 for position in sorted(positions)[:SHOWN_ROWS])
-    return Finding(column, rows, len(positions), rule)
-
-
-def _schema_findings(error: SchemaErrors, bad: Rows) -> list[Finding]:
-    findings = []
-    for (column, rule), cases in error.failure_cases.groupby(["column", "check"], dropna=False, sort=False):
-        name = None if pd.isna(column) else str(column)
-        rows = {int(index) for index in cases["index"].dropna()} - bad.get(str(name), set())
-        if rows or cases["index"].isna().all():
-            findings.append(_finding(name, rows, _rule(str(rule))))
-    return findings
-
-
-def _rule(check: str) -> str:
-    return {"not_nullable": "must not be empty"}.get(check, f"breaks {check}")
+def _chunk(frame: pd.DataFrame) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)

@@ -65,13 +65,42 @@ class Gate:
             raise RecipeError(f"gate confidence is {self.confidence}: give a number in [0.5, 1), or None for none")
 
 
+@dataclass(frozen=True)
+class Quality:
+    """What a batch must be beside fitting the schema."""
+
+    min_rows: int = 10
+    """Fewer rows are refused: a part of a file, or too few to see whether they fit."""
+    max_repeated: float = 0.5
+    """Refused when this share of a batch's rows, or more, repeat an earlier row of the same batch."""
+    false_alarms: float = 0.001
+    """The chance that the test of distributions refuses an honest batch, over all its columns."""
+    min_psi: float = 0.1
+    """A shift below this population stability index harms nobody, however certain it is."""
+    exempt: tuple[str, ...] = ()
+    """Columns that are meant to move, like a counter or a date: their distribution is not tested."""
+
+    def __post_init__(self) -> None:
+        rules = [
+            (self.min_rows < 1, f"min_rows is {self.min_rows}: give at least 1"),
+            (not 0 < self.max_repeated <= 1, f"max_repeated is {self.max_repeated}: give a share in (0, 1]"),
+            (not 0 < self.false_alarms < 1, f"false_alarms is {self.false_alarms}: give a chance in (0, 1)"),
+            (self.min_psi < 0, f"min_psi is {self.min_psi}: give 0 or more"),
+        ]
+        if problems := [text for wrong, text in rules if wrong]:
+            raise RecipeError(f"quality: {'; '.join(problems)}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What is learnt. `name` is the name of its folder under `recipes/`."""
 
     name: str
     schema: DataFrameSchema
-    """One row set: features, target and identifiers, each with its type and limits."""
+    """One row set: features, target and identifiers, each with its type and limits.
+
+    Batches are checked in chunks of 65,536 rows, so a check of one's own must look at values, not at whole columns.
+    """
     target: str
     estimator: Callable[..., Estimator]
     """Called with the parameters as keywords; returns an estimator that is not fitted."""
@@ -88,6 +117,7 @@ class Recipe:
     identifiers: tuple[str, ...] = ()
     """Columns that name a row and are no features."""
     gate: Gate = field(default_factory=Gate)
+    quality: Quality = field(default_factory=Quality)
     holdout: float = 0.2
     """Share of entities that no model ever trains on."""
 
@@ -115,12 +145,14 @@ class Recipe:
 
     def _rules(self) -> list[tuple[bool, str]]:
         unknown = [name for name in (*self.entity_key, *self.identifiers) if name not in self.columns]
+        exempt = [name for name in self.quality.exempt if name not in self.columns]
         names = [metric.name for metric in self.metrics]
         reserved = [name for name in self.columns if name.startswith("_") or name == "prediction"]
         return [
             (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
             (self.target not in self.columns, f"target {self.target!r} is not in the schema: add it or rename it"),
             (bool(unknown), f"entity_key or identifiers name unknown columns {unknown}: use columns of the schema"),
+            (bool(exempt), f"quality.exempt names unknown columns {exempt}: use columns of the schema"),
             (self.target in self.entity_key, "the target is in entity_key: a corrected label would move its row"),
             (self.target in self.identifiers, "the target is in identifiers: leave it out"),
             (not self.features, "the schema has no feature: add a column beside the target"),

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
 
-from platforms.protocols import Blob, DatasetVersion
+from platforms.protocols import Blob, DatasetVersion, NotFoundError
 from platforms.selection import current
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from recipes.batches import Finding
+    pass
 
 LANDING: Final = "landing"
-ACCEPTED: Final = "accepted"
-QUARANTINE: Final = "quarantine"
+AREAS: Final = {"Accepted": "accepted", "Quarantined": "quarantine", "Duplicate": "duplicate"}
+"""Where a blob goes, by the end state of its validation."""
+REPORT: Final = ".report.json"
 
 
 def batch_id(blob: Blob) -> str:
@@ -35,36 +33,56 @@ def land(source: Path, recipe: str) -> Blob:
 
 
 @task
-def find_batch(path: str) -> Blob:
-    """The landed blob; raises `NotFoundError`."""
-    return current().storage.stat(path)
+def find_batch(path: str) -> Blob | None:
+    """The blob that waits, or None if there is none."""
+    try:
+        return current().storage.stat(path)
+    except NotFoundError:
+        return None
 
 
 @task
-def is_accepted(recipe: str, blob: Blob) -> bool:
-    """Whether this very arrival is in the table already."""
-    return current().datasets.contains(recipe, batch_id(blob))
+def accept_batch(recipe: str, blob: Blob, rows: Path | None) -> DatasetVersion:
+    """Append the rows of an Arrow file in one commit; returns the version that the batch made, now or before."""
+    datasets, me = current().datasets, batch_id(blob)
+    if rows is not None and not datasets.contains(recipe, me):
+        _append(recipe, rows, me)
+    return datasets.version(recipe, datasets.origin(recipe, me))
 
 
 @task
-def accept_batch(recipe: str, blob: Blob, rows: pa.Table) -> DatasetVersion:
-    """Append the rows in one commit under the arrival's identity; doing it twice appends once."""
-    return current().datasets.append(recipe, rows.to_reader(), batch_id(blob))
+def file_batch(blob: Blob, state: str) -> Blob | None:
+    """Move a blob out of the landing folder to where its outcome belongs; what replaced it meanwhile stays."""
+    storage = current().storage
+    if storage.stat(blob.path).etag != blob.etag:
+        return None
+    return storage.move(blob.path, resting_place(blob, state))
 
 
 @task
-def file_batch(blob: Blob) -> Blob:
-    """Move an accepted blob out of the landing folder; its content stays for lineage."""
-    return current().storage.move(blob.path, _resting_place(blob, ACCEPTED))
+def keep_report(blob: Blob, state: str, report: Mapping[str, object]) -> None:
+    """Write the report where the blob will be: before the blob is moved there, so that every filed blob has one."""
+    content = {"path": blob.path, "filed": resting_place(blob, state), "etag": blob.etag, **report}
+    target = f"{resting_place(blob, state)}{REPORT}"
+    current().storage.write(target, json.dumps(content, indent=2, allow_nan=False).encode())
+
+
+def filed_batches(recipe: str) -> list[Mapping[str, Any]]:
+    """The reports of all batches that were accepted, quarantined or found to be duplicates, oldest first."""
+    storage = current().storage
+    blobs = [blob for area in AREAS.values() for blob in storage.list(f"{area}/{recipe}/")]
+    filed = {blob.path for blob in blobs}
+    reports = [_report(path) for path in filed if path.removesuffix(REPORT) in filed - {path}]
+    return sorted(reports, key=lambda report: str(report["time"]))
 
 
 @task
-def quarantine_batch(recipe: str, blob: Blob, findings: Sequence[Finding]) -> Blob:
-    """Set a bad blob aside with a JSON report of every finding beside it."""
-    target = _resting_place(blob, QUARANTINE)
-    report = {"recipe": recipe, "path": blob.path, "findings": [asdict(finding) for finding in findings]}
-    current().storage.write(f"{target}.report.json", json.dumps(report, indent=2).encode())
-    return current().storage.move(blob.path, target)
+def filed_report(recipe: str, path: str) -> Mapping[str, Any]:
+    """The newest report of a batch that landed at `path` and waits no more; raises `NotFoundError`."""
+    mine = [report for report in filed_batches(recipe) if report["path"] == path]
+    if mine:
+        return mine[-1]
+    raise NotFoundError(f"there is no blob {path!r}, and none was filed from there: `ridgeline ingest` it")
 
 
 @task
@@ -73,8 +91,25 @@ def dataset_version(recipe: str, version: int | None = None) -> DatasetVersion:
     return current().datasets.version(recipe, version)
 
 
-def _resting_place(blob: Blob, area: str) -> str:
+def resting_place(blob: Blob, state: str) -> str:
     """`<area>/<recipe>/<digest of the arrival>/<name>`: two arrivals of one name never overwrite each other."""
     path = PurePosixPath(blob.path)
     digest = hashlib.sha256(batch_id(blob).encode()).hexdigest()[:12]
-    return str(PurePosixPath(area, *path.parts[1:-1], digest, path.name))
+    return str(PurePosixPath(AREAS[state], *path.parts[1:-1], digest, path.name))
+
+
+def _report(path: str) -> Mapping[str, Any]:
+    with current().storage.open(path) as stream:
+        content = stream.read()
+    report: dict[str, Any] = json.loads(content)
+    return report
+
+
+def _append(recipe: str, rows: Path, me: str) -> None:
+    import pyarrow as pa
+
+    # A mapped file would count as memory of the process, so it is read.
+    with pa.OSFile(str(rows)) as source:
+        file = pa.ipc.open_file(source)
+        batches = (file.get_batch(index) for index in range(file.num_record_batches))
+        current().datasets.append(recipe, pa.RecordBatchReader.from_batches(file.schema, batches), me)

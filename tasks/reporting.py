@@ -13,14 +13,15 @@ from prefect.events import emit_event
 
 from platforms.protocols import Blob, DatasetVersion, EndpointStatus, ModelVersion, Parameter
 from platforms.selection import current
+from tasks import validation_report
 from tasks.evaluation import Comparison, Verdict, numbers
+from tasks.inspection import Checked
+from tasks.quality import Outcome
 from tasks.training import Candidate
 from training import outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from recipes.batches import Finding
 
 
 @task
@@ -44,14 +45,19 @@ def _emit(name: str, recipe: str, payload: Mapping[str, Parameter]) -> None:
 
 
 @task
-def report_quarantine(recipe: str, blob: Blob, findings: Sequence[Finding]) -> None:
-    """Show why a batch was refused, as a table beside the run."""
-    table = [
-        {"column": finding.column or "", "rule": finding.rule, "rows": finding.count, "first": list(finding.rows)}
-        for finding in findings
-    ]
-    create_table_artifact(table, key=f"{recipe}-quarantine", description=f"Why `{blob.path}` was refused")
-    current().telemetry.emit("ridgeline.data.quarantined", {"recipe": recipe, "path": blob.path})
+def report_validation(recipe: str, blob: Blob, checked: Checked, outcome: Outcome) -> None:
+    """Show what a validation found: the broken rules, a line for each column, and the histograms."""
+    description = f"**{outcome.state}** `{blob.path}`: {outcome.reason}"
+    if outcome.findings:
+        table = validation_report.findings_table(outcome)
+        create_table_artifact(table, key=f"{recipe}-quarantine", description=description)
+    if checked.profile:
+        table = validation_report.columns_table(checked)
+        create_table_artifact(table, key=f"{recipe}-validation", description=description)
+        plot = data_uri(_png(validation_report.plot(checked, checked.profile)))
+        create_image_artifact(plot, key=f"{recipe}-validation-plot", description=description)
+    fields: dict[str, Parameter] = {"recipe": recipe, "path": blob.path, "rows": outcome.rows}
+    current().telemetry.emit(f"ridgeline.data.{outcome.state.lower()}", fields)
 
 
 @task

@@ -52,6 +52,7 @@ def _run(asked: arguments.Arguments) -> None:
     measured = fit.metrics(recipe, fitted)
     log.info("on %d holdout rows: %s", len(fitted.holdout), measured)
     form = results.write(asked.out, recipe, fitted, measured)
+    results.write_profile(asked.out, recipe, rows)
     log.info("the model serves as %s", form.form)
     facts = {
         "recipe": recipe.name,

@@ -7,11 +7,17 @@ import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
+from recipes.profile import Profile
 from recipes.recipe import Recipe
 from training import mlflow_model, outputs, plots, portable
 from training.fit import Fit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _REPORTED: Final = ("numpy", "pandas", "scikit-learn")
 
@@ -23,7 +29,7 @@ def begin(folder: Path) -> None:
 
 
 def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float]) -> portable.Portable:
-    """Write everything but `result.json`; returns the form that serves."""
+    """Write everything but `profile.json` and `result.json`; returns the form that serves."""
     features = fitted.holdout[list(recipe.features)]
     form = portable.write(folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions)
     shutil.rmtree(folder / outputs.MODEL, ignore_errors=True)
@@ -34,6 +40,12 @@ def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float
     actual = fitted.holdout[recipe.target].to_numpy(dtype="float64")
     plots.write(folder / outputs.PLOTS, recipe.target, actual, fitted.predictions)
     return form
+
+
+def write_profile(folder: Path, recipe: Recipe, rows: pd.DataFrame) -> None:
+    """Write what all rows of the dataset version look like, those of the holdout too."""
+    table = pa.RecordBatch.from_pandas(rows, preserve_index=False)
+    outputs.write_json(folder / outputs.PROFILE, Profile.of(recipe, table).to_json())
 
 
 def finish(folder: Path, recipe: Recipe, fitted: Fit, form: portable.Portable, facts: Mapping[str, object]) -> None:

@@ -1,9 +1,10 @@
 """Datasets as Delta tables, one per recipe, on a folder or on anything else that Delta can write to.
 
 A table is created empty as version 0; each accepted batch is one commit, so its first batch is version 1. A commit
-carries the batch's id as an application transaction, and in further ones the rows and the fingerprint of the whole
-table: unlike the log's history they can be asked of every version, and outlive the log's files. Every writer commits
-to the version after the one that it saw, or fails and looks again: so `_version` is the version that brought a row.
+carries the batch's id and the fingerprint of its rows as application transactions, both with the version that it
+makes, and in further ones the rows and the fingerprint of the whole table: unlike the log's history they can be asked
+of every version, and outlive the log's files. Every writer commits to the version after the one that it saw, or fails
+and looks again: so `_version` is the version that brought a row.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ class DeltaStore:
         return f"{self._root}/{recipe}"
 
     def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
-        """Commit a batch in one transaction; a known `batch_id` appends nothing and returns the current version.
+        """Commit a batch in one transaction and return the version that it made.
+
+        A batch that was accepted before, by its `batch_id` or as exactly these rows, appends nothing: then the
+        current version is returned.
 
         Raises:
             ConflictError: Other writers won every attempt.
@@ -80,6 +84,14 @@ class DeltaStore:
         table = self._open(recipe)
         return table is not None and table.transaction_version(_batch(batch_id)) is not None
 
+    def origin(self, recipe: str, batch: str) -> int | None:
+        """The version that an accepted batch made, by its id or by the fingerprint of its rows; None if unknown."""
+        table = self._open(recipe)
+        if table is None:
+            return None
+        found = table.transaction_version(_batch(batch))
+        return table.transaction_version(_rows(batch)) if found is None else found
+
     def version(self, recipe: str, version: int | None = None) -> DatasetVersion:
         """The named or newest version; raises `NotFoundError`."""
         table = self._existing(recipe, version)
@@ -96,11 +108,12 @@ class DeltaStore:
         from deltalake.exceptions import CommitFailedError, DeltaError
 
         table = self._created(recipe, spool.schema)
-        if table.transaction_version(_batch(batch_id)) is not None:
+        names = (_batch(batch_id), _rows(str(spool.fingerprint)))
+        if any(table.transaction_version(name) is not None for name in names):
             return True
         total = _fingerprint(table) + spool.fingerprint
         next_version = table.version() + 1
-        facts = {_batch(batch_id): 1, **_facts(next_version, total)}
+        facts = {**dict.fromkeys(names, next_version), **_facts(next_version, total)}
         properties = CommitProperties(
             custom_metadata={"rows": str(total.rows), "fingerprint": str(total), "batch": batch_id},
             app_transactions=[Transaction(name, value) for name, value in facts.items()],
@@ -183,7 +196,8 @@ def _numbered_batches(spool: _Spool, version: int) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     start = 0
-    with pa.memory_map(str(spool.path)) as source:
+    # Mapped pages would count as memory of the process, so the file is read.
+    with pa.OSFile(str(spool.path)) as source:
         reader = pa.ipc.open_file(source)
         for index in range(reader.num_record_batches):
             batch = reader.get_batch(index)
@@ -202,6 +216,10 @@ def _with_arrival(schema: pa.Schema) -> pa.Schema:
 
 def _batch(batch_id: str) -> str:
     return f"batch:{batch_id}"
+
+
+def _rows(fingerprint: str) -> str:
+    return f"rows:{fingerprint}"
 
 
 def _facts(version: int, total: Fingerprint) -> dict[str, int]:

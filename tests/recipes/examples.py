@@ -10,7 +10,7 @@ import pandas as pd
 from pandera.pandas import Check, Column, DataFrameSchema
 from sklearn.linear_model import LinearRegression
 
-from recipes.recipe import Estimator, Gate, Metric, Parameter, Recipe
+from recipes.recipe import Estimator, Gate, Metric, Parameter, Quality, Recipe
 
 if TYPE_CHECKING:
     from recipes.recipe import Array
@@ -45,6 +45,7 @@ def recipe(
     entity_key: tuple[str, ...] = (),
     identifiers: tuple[str, ...] = (),
     gate: Gate | None = None,
+    quality: Quality | None = None,
     holdout: float = 0.3,
 ) -> Recipe:
     return Recipe(
@@ -59,5 +60,6 @@ def recipe(
         entity_key=entity_key,
         identifiers=identifiers,
         gate=gate or Gate(),
+        quality=quality or Quality(),
         holdout=holdout,
     )

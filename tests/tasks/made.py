@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from recipes import catalog
+from recipes.profile import Profile
 from training import outputs
 
 RECIPE = "diabetes"
@@ -31,6 +33,8 @@ def make_outputs(folder: Path, shift: float = 0.0, rows: int = 60) -> Path:
     holdout.to_parquet(folder / outputs.PREDICTIONS)
     errors = holdout[recipe.target] - holdout[outputs.PREDICTION]
     (folder / outputs.METRICS).write_text(json.dumps({"mse": float((errors**2).mean())}))
+    profile = Profile.of(recipe, pa.RecordBatch.from_pandas(frame, preserve_index=False))
+    (folder / outputs.PROFILE).write_text(json.dumps(profile.to_json()))
     result = {"recipe": RECIPE, "features": features, "requirements": ["numpy==0"], "dataset_version": 1}
     (folder / outputs.RESULT).write_text(json.dumps(result))
     (folder / outputs.PLOTS).mkdir()

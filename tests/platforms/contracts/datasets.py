@@ -41,6 +41,17 @@ class DatasetsContract:
         assert datasets.contains("r", "b1")
         assert not datasets.contains("r", "b2")
 
+    def test_rows_that_were_accepted_as_a_whole_append_nothing(self, datasets: DatasetStore) -> None:
+        first = datasets.append("r", batch(1.0, 2.0), "b1")
+        second = datasets.append("r", batch(2.0), "b2")
+        assert datasets.append("r", batch(2.0, 1.0, chunk=1), "b3") == second
+        assert datasets.version("r") == second
+        assert datasets.append("r", batch(1.0, 2.0, 2.0), "b4").rows == 6
+        assert datasets.origin("r", "b1") == datasets.origin("r", first.fingerprint) == first.version
+        assert datasets.origin("r", "b2") == second.version
+        assert datasets.origin("r", "b3") is None
+        assert datasets.origin("none", "b1") is None
+
     def test_equal_rows_have_equal_fingerprints_whatever_their_way(self, datasets: DatasetStore) -> None:
         datasets.append("r", batch(1.0, 2.0), "b1")
         found = datasets.append("r", batch(3.0, 2.0), "b2").fingerprint
@@ -67,9 +78,9 @@ class DatasetsContract:
         assert not datasets.contains("r", "b2")
 
     def test_of_racing_writers_every_batch_lands_once(self, datasets: DatasetStore) -> None:
-        names = ["b0", "b1", "b2", "b3", "same", "same", "same", "same"]
+        numbers = [0, 1, 2, 3, 9, 9, 9, 9]
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda name: datasets.append("r", batch(1.0, 2.0), name), names))
+            list(pool.map(lambda number: datasets.append("r", batch(-1.0, number), f"b{number}"), numbers))
         rows = arrived(datasets, "r")
         assert len(rows) == 10
         assert len({version for version, _, _ in rows}) == 5

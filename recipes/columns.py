@@ -1,0 +1,132 @@
+"""One column of a batch, read as the type that the schema wants: its values, and which are missing or unreadable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from pandera.pandas import Column
+
+    from recipes.findings import Mask
+
+    Values = npt.NDArray[Any]
+
+_EMPTY: Final = "", "NA", "N/A", "#N/A", "#NA", "n/a", "NULL", "null", "NaN", "nan", "-NaN", "-nan", "None"
+"""How a CSV spells a missing number; a missing text is an empty cell only."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """The values of one column in one chunk; what is missing or unreadable has any value in `values`."""
+
+    column: pa.Array
+    values: Values
+    missing: Mask
+    unreadable: Mask
+
+    @property
+    def usable(self) -> Mask:
+        """Where `values` holds what the file says."""
+        return ~(self.missing | self.unreadable)
+
+
+def number_type(column: Column) -> np.dtype[Any] | None:
+    """The numpy type of a numeric column of the schema, or None for any other."""
+    name = str(column.dtype)
+    return np.dtype(name) if name.rstrip("0123456789") in ("float", "int", "uint") else None
+
+
+def is_text(column: Column) -> bool:
+    """Whether the schema wants text."""
+    return str(column.dtype) in ("str", "string", "string[python]", "string[pyarrow]")
+
+
+def read_numbers(column: pa.Array, dtype: np.dtype[Any], spelt: bool) -> Read:
+    """Read a column as numbers; `spelt` columns come from a CSV, where a number is a text."""
+    column = plain(column)
+    if spelt:
+        column, missing = _unspelt(column)
+    elif _is_number(column.type):
+        missing = _mask(column.is_null(nan_is_null=True))
+    else:
+        missing = _mask(column.is_null())
+        return Read(
+            pa.nulls(len(column), pa.from_numpy_dtype(dtype)), np.zeros(len(column), dtype), missing, ~missing
+        )
+    if dtype.kind == "f":
+        values = _floats(column)
+        return _numbers(values.astype(dtype, copy=False), missing, ~missing & np.isnan(values))
+    if pa.types.is_integer(column.type):
+        whole = column.fill_null(0).to_numpy(zero_copy_only=False)
+        return _whole(whole, missing, np.zeros(len(whole), dtype=bool), dtype)
+    values = _floats(column)
+    with np.errstate(invalid="ignore"):
+        broken = ~missing & ~(np.mod(values, 1) == 0)
+    return _whole(values, missing, broken, dtype)
+
+
+def read_text(column: pa.Array, spelt: bool) -> Read:
+    """Read a column as text."""
+    column = plain(column)
+    nothing = np.zeros(len(column), dtype=bool)
+    missing = _mask(column.is_null())
+    if not (pa.types.is_string(column.type) or pa.types.is_null(column.type)):
+        return Read(pa.nulls(len(column), pa.string()), np.empty(0), missing, ~missing)
+    column = column.cast(pa.string())
+    if spelt:
+        column = pc.if_else(pc.equal(column, ""), None, column)
+        missing = _mask(column.is_null())
+    return Read(column, np.empty(0), missing, nothing)
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """Any other column as the table keeps it: no dictionaries, times in microseconds."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    return column.cast(pa.string()) if pa.types.is_large_string(column.type) else column
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _unspelt(column: pa.Array) -> tuple[pa.Array, Mask]:
+    """Texts of a CSV as numbers, NaN where they are none, and which are missing."""
+    column = pc.utf8_trim_whitespace(column)
+    column = pc.if_else(pc.is_in(column, pa.array(_EMPTY)), None, column)
+    missing = _mask(column.is_null())
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return column.cast(kind), missing
+        except pa.ArrowInvalid:
+            continue
+    numbers = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype="f8", na_value=np.nan)
+    return pa.array(numbers), missing
+
+
+def _floats(column: pa.Array) -> Values:
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def _numbers(values: Values, missing: Mask, unreadable: Mask) -> Read:
+    return Read(pa.array(values, mask=missing) if missing.any() else pa.array(values), values, missing, unreadable)
+
+
+def _whole(values: Values, missing: Mask, broken: Mask, dtype: np.dtype[Any]) -> Read:
+    limits = np.iinfo(dtype)
+    unreadable = ~missing & (broken | (values < limits.min) | (values > limits.max))
+    return _numbers(np.where(missing | unreadable, 0, values).astype(dtype), missing, unreadable)
+
+
+def _mask(array: pa.Array) -> Mask:
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)
