@@ -47,3 +47,11 @@ def prefect_server() -> Iterator[None]:
     with server.prefect_server() as url, temporary_settings({PREFECT_API_URL: url, **quiet}):
         yield
         EventsWorker.drain_all()
+
+
+@pytest.fixture(scope="session")
+def deployments(prefect_server: None) -> None:
+    """The deployments of the default recipe on the tests' server."""
+    from tests.deployed import publish_deployments
+
+    publish_deployments()

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed, Crashed, Failed
+
+from flows.reconcile import reconcile
+from flows.release import release
+from flows.retrain import retrain
+from flows.validate_data import validate_data
+from platforms.protocols import EndpointSpec, Image, Platform
+from tasks import facts, reconciling, starting
+from tasks.listening import Listener
+from tests.deployed import end, forget_runs
+from tests.flows.conftest import ScriptedCompute, seed_csv
+
+pytestmark = pytest.mark.usefixtures("deployments")
+
+Land = Callable[[str, bytes], str]
+
+
+@pytest.fixture(autouse=True)
+def _no_runs() -> None:
+    """Nothing of an earlier test is under way or has used up attempts."""
+    forget_runs()
+
+
+def wanted() -> list[tuple[str, str, object]]:
+    return [(want.flow, want.parameter, want.value) for want in reconciling.missing("diabetes")]
+
+
+def existing(want: starting.Want) -> list[FlowRun]:
+    with get_client(sync_client=True) as client:
+        return starting.runs_about(client, want, starting.UNDER_WAY)
+
+
+def test_nothing_is_missing_of_an_empty_state(loop_platform: Platform) -> None:
+    assert wanted() == []
+    assert reconcile(return_state=True).name == "Consistent"
+
+
+def test_every_step_that_was_lost_is_wanted(loop_platform: Platform, landed: Land) -> None:
+    path = landed("seed.csv", seed_csv())
+    assert wanted() == [("validate-data", "path", path)]
+    validate_data(path, return_state=True)
+    version = loop_platform.datasets.version("diabetes").version
+    assert wanted() == [("retrain", "at_least", version)]
+    retrain(at_least=version, return_state=True)
+    assert wanted() == [("release", "model_version", 1)]
+
+
+@pytest.mark.usefixtures("supervised")
+def test_nothing_is_missing_after_the_release(loop_platform: Platform, data: int) -> None:
+    retrain(at_least=data, return_state=True)
+    release(return_state=True)
+    assert wanted() == []
+    assert reconcile(return_state=True).name == "Consistent"
+
+
+def test_a_lost_event_gets_its_run_once(loop_platform: Platform, data: int) -> None:
+    state = reconcile(return_state=True)
+    assert state.name == "Repaired"
+    [run] = existing(starting.judgement("diabetes", data))
+    assert run.parameters == {"recipe": "diabetes", "at_least": data}
+    reconcile(return_state=True)
+    assert [again.id for again in existing(starting.judgement("diabetes", data))] == [run.id]
+
+
+def test_a_run_that_an_event_started_is_enough(loop_platform: Platform, data: int) -> None:
+    started = starting.start_retrain("diabetes", {"at_least": data})
+    found = starting.ensure(starting.judgement("diabetes", data))
+    assert found is not None
+    assert found.id == started.id
+
+
+def test_a_crashed_run_gets_a_new_attempt_but_not_for_ever(loop_platform: Platform, landed: Land) -> None:
+    landed("seed.csv", seed_csv())
+    [want] = reconciling.missing("diabetes")
+    runs = []
+    while run := starting.ensure(want):
+        runs.append(run.id)
+        end(run, Crashed())
+    assert len(set(runs)) == len(runs) == starting.ATTEMPTS
+
+
+def test_a_judged_version_is_not_trained_again(loop_platform: Platform, data: int) -> None:
+    retrain(at_least=data, return_state=True)
+    state = retrain(at_least=data, return_state=True)
+    assert state.name == "Unchanged"
+    assert len(loop_platform.registry.versions("diabetes")) == 1
+
+
+def test_a_run_with_other_parameters_is_no_judgement_of_the_data(loop_platform: Platform, data: int) -> None:
+    assert retrain(alpha=0.3, return_state=True).name == "Registered"
+    assert facts.judged_version("diabetes") == 0
+    assert retrain(at_least=data, return_state=True).name == "Registered"
+    assert facts.judged_version("diabetes") == data
+
+
+def test_a_manual_run_is_never_suppressed(loop_platform: Platform, data: int) -> None:
+    retrain(at_least=data, return_state=True)
+    assert retrain(return_state=True).name == "Registered"
+    assert len(loop_platform.registry.versions("diabetes")) == 2
+
+
+def test_a_retrain_killed_before_its_journal_entry_is_taken_up_and_not_repeated(
+    loop_platform: Platform, data: int, compute: ScriptedCompute
+) -> None:
+    from tasks import data as data_tasks
+    from tasks import evaluation, training
+
+    pinned = data_tasks.dataset_version.fn("diabetes")
+    candidate = training.train_candidate.fn(pinned, automatic=True)
+    evaluation.judge.fn("diabetes", candidate.outputs, candidate.tags)
+    loop_platform.registry.register(candidate.job, candidate.outputs, candidate.tags)
+    assert retrain(at_least=data, return_state=True).name == "Registered"
+    assert [model.version for model in loop_platform.registry.versions("diabetes")] == [1]
+
+
+@pytest.mark.usefixtures("supervised")
+def test_a_release_killed_after_the_champion_moved_is_finished(loop_platform: Platform, data: int) -> None:
+    retrain(at_least=data, return_state=True)
+    loop_platform.registry.promote("diabetes", 1, None)
+    assert wanted() == [("release", "model_version", 1)]
+    assert release(return_state=True).name == "Released"
+    assert wanted() == []
+
+
+@pytest.mark.usefixtures("supervised")
+def test_an_endpoint_that_serves_something_else_is_put_right(
+    loop_platform: Platform, data: int, compute: ScriptedCompute
+) -> None:
+    retrain(at_least=data, return_state=True)
+    release(return_state=True)
+    prod = facts.serving("diabetes", "prod")
+    assert prod is not None
+    loop_platform.endpoints.withdraw("diabetes", "prod")
+    state = reconcile(return_state=True)
+    assert (state.name, state.message) == ("Repaired", "under way: prod endpoint")
+    status = loop_platform.endpoints.status("diabetes", "prod")
+    assert status is not None
+    assert EndpointSpec("diabetes", "prod", status.image, status.model_version) == prod
+
+
+def test_the_listener_starts_what_has_stopped_growing(loop_platform: Platform, landed: Land) -> None:
+    listener = Listener(["diabetes"])
+    path = landed("growing file.csv", b"age\n")
+    assert listener.look() == []
+    landed("growing file.csv", seed_csv(slice(60)))
+    assert listener.look() == []
+    [run] = listener.look()
+    assert run.parameters == {"recipe": "diabetes", "path": path}
+    assert listener.look() == []
+
+
+def test_the_listener_creates_at_once_what_was_missing_before_it_came(loop_platform: Platform, data: int) -> None:
+    [run] = Listener(["diabetes"]).reconcile()
+    assert run.parameters["at_least"] == data
+
+
+def test_the_listener_gives_events_time_to_arrive(
+    loop_platform: Platform, landed: Land, compute: ScriptedCompute
+) -> None:
+    listener = Listener(["diabetes"])
+    assert listener.reconcile() == []
+    validate_data(landed("seed.csv", seed_csv()), return_state=True)
+    assert listener.reconcile() == []
+    assert [run.parameters["recipe"] for run in listener.reconcile()] == ["diabetes"]
+
+
+def test_a_second_listener_starts_nothing_twice(loop_platform: Platform, landed: Land) -> None:
+    landed("seed.csv", seed_csv())
+    first, second = Listener(["diabetes"]), Listener(["diabetes"])
+    for listener in (first, second):
+        listener.look()
+    assert [run.id for run in first.look()] == [run.id for run in second.look()]
+
+
+def test_failed_attempts_are_told(loop_platform: Platform, data: int, caplog: pytest.LogCaptureFixture) -> None:
+    while run := starting.ensure(starting.judgement("diabetes", data)):
+        end(run, Failed())
+    assert reconciling.create(reconciling.missing("diabetes")) == []
+    assert "has failed 3 times" in caplog.text
+
+
+def test_a_completed_run_whose_fact_is_missing_does_not_count(loop_platform: Platform, data: int) -> None:
+    first = starting.ensure(starting.judgement("diabetes", data))
+    assert first is not None
+    end(first, Completed())
+    second = starting.ensure(starting.judgement("diabetes", data))
+    assert second is not None
+    assert second.id != first.id
+
+
+def test_an_image_reference_of_the_journal_is_an_image() -> None:
+    image = Image("diabetes:1-abc", "f" * 64)
+    assert Image.parse(image.reference) == image
