@@ -13,6 +13,7 @@ COMMANDS = {
     "demo": ("cli.demo", "Run the main job from first data to production, in a state of its own."),
     "deploy": ("cli.deploy", "Create or update the Prefect deployments of every recipe."),
     "ingest": ("cli.ingest", "Land a file of rows, and follow what it causes."),
+    "data": ("cli.data", "Show a recipe's table and its batches."),
     "history": ("cli.history", "Print the journal of a recipe."),
     "listen": ("cli.listen", "Start a validation for each arriving file; a service that `up` starts."),
 }

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +48,9 @@ class Settings(BaseSettings):
 
     database_url: str | None = None
     """An external PostgreSQL for Prefect (`postgresql+asyncpg://…`) instead of the embedded one."""
+
+    prefect_auth: SecretStr | None = None
+    """`user:password` that the Prefect server asks for (HTTP basic); without it anybody on the machine may use it."""
 
     work_pool: str = "ridgeline"
     """Prefect work pool that the deployments run in."""

@@ -28,11 +28,15 @@ def environment(settings: Settings) -> dict[str, str]:
     """What a process must have in its environment to belong to these settings, whatever `.env` says."""
     api = f"{settings.prefect_url}/api"
     fields = settings.model_dump(mode="json", exclude_none=True)
+    auth = settings.prefect_auth.get_secret_value() if settings.prefect_auth else None
+    if auth:
+        fields["prefect_auth"] = auth
     fields["state"] = str(settings.state_dir)
     local = ",".join(part for part in (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost", settings.host) if part)
     return {
         **{f"RIDGELINE_{name.upper()}": str(value) for name, value in fields.items()},
         "PREFECT_API_URL": api,
+        **({"PREFECT_API_AUTH_STRING": auth} if auth else {}),
         "PREFECT_HOME": str(settings.state_dir / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
@@ -83,6 +87,8 @@ def server(settings: Settings, database_url: str) -> Spec:
         "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
+    if settings.prefect_auth:
+        names["PREFECT_SERVER_API_AUTH_STRING"] = settings.prefect_auth.get_secret_value()
     command = (sys.executable, "-m", "prefect", "server", "start")
     spec = _python(settings, "server", command, names)
     return dataclasses.replace(spec, url=settings.prefect_url, check=_responds(f"{settings.prefect_url}/api/health"))

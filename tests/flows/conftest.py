@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,9 +40,15 @@ def compute(tmp_path: Path) -> ScriptedCompute:
 
 @pytest.fixture
 def loop_platform(
-    settings: Settings, compute: ScriptedCompute, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    compute: ScriptedCompute,
+    mlflow_database: Path,
+    prefect_server: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Platform]:
     """The local platform with a scripted compute, as the flows of this test see it."""
+    (settings.state_dir / "mlflow").mkdir(parents=True)
+    shutil.copy(mlflow_database, settings.state_dir / "mlflow")
     built = dataclasses.replace(selection.load(settings), compute=compute)
     monkeypatch.setattr(selection, "load", lambda _: built)
     selection.current.cache_clear()

@@ -1,0 +1,51 @@
+"""Starting a run by plain HTTP, as docs/operations.md says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+from tests.prefect_server import prefect_server
+
+
+def curl(*arguments: str) -> tuple[int, dict[str, object]]:
+    """Status and decoded body of one request."""
+    command = ["curl", "-s", "-w", "\n%{http_code}", "-H", "content-type: application/json", *arguments]
+    body, status = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rsplit("\n", 1)
+    return int(status), json.loads(body)
+
+
+@pytest.mark.usefixtures("deployments")
+def test_a_retrain_is_started_with_parameters() -> None:
+    api = str(PREFECT_API_URL.value())
+    status, deployment = curl(f"{api}/deployments/name/retrain/diabetes")
+    assert status == 200
+    body = json.dumps({"parameters": {"alpha": 0.3}})
+    status, run = curl(f"{api}/deployments/{deployment['id']}/create_flow_run", "-d", body)
+    assert status == 201
+    assert run["parameters"] == {"recipe": "diabetes", "alpha": 0.3}
+
+
+@pytest.mark.usefixtures("deployments")
+def test_parameters_that_the_recipe_does_not_have_are_refused() -> None:
+    api = str(PREFECT_API_URL.value())
+    _, deployment = curl(f"{api}/deployments/name/retrain/diabetes")
+    body = json.dumps({"parameters": {"alpha": "much"}})
+    status, answer = curl(f"{api}/deployments/{deployment['id']}/create_flow_run", "-d", body)
+    assert status == 409
+    assert "alpha" in str(answer)
+
+
+def test_a_server_with_auth_asks_for_it() -> None:
+    with prefect_server(auth="ada:lovelace") as api:
+        mine = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: "ada:lovelace"}
+        with temporary_settings(mine), get_client(sync_client=True) as client:
+            deployment = client.create_deployment(client.create_flow_from_name("retrain"), name="diabetes")
+        url = f"{api}/deployments/{deployment}/create_flow_run"
+        assert curl(url, "-d", "{}")[0] == 401
+        assert curl(url, "-d", "{}", "-u", "ada:wrong")[0] == 401
+        assert curl(url, "-d", "{}", "-u", "ada:lovelace")[0] == 201
