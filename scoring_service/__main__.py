@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Final
 
 import uvloop
 
 from scoring_service.context import ContextError
+from scoring_service.events import emit
 from scoring_service.keys import KeysError
 from scoring_service.model import ModelError
 from scoring_service.request_log import LogError
 from scoring_service.schema import SchemaError
 from scoring_service.server import serve
 from scoring_service.settings import Settings, SettingsError
+from scoring_service.tracing import TracingError
+
+CANNOT_START: Final = (ContextError, KeysError, LogError, ModelError, SchemaError, SettingsError, TracingError)
 
 
 def main() -> int:
     """Serve until stopped; 1 if the service cannot start, with the reason on stderr."""
     try:
         uvloop.run(serve(Settings.read(os.environ)))
-    except (ContextError, KeysError, LogError, ModelError, OSError, SchemaError, SettingsError) as error:
-        print(f"scoring_service: does not start: {error}", file=sys.stderr)
+    except (
+        ContextError,
+        KeysError,
+        LogError,
+        ModelError,
+        OSError,
+        SchemaError,
+        SettingsError,
+        TracingError,
+    ) as error:
+        emit("error", f"does not start: {error}")
         return 1
     return 0
 

@@ -15,7 +15,8 @@ import httptools
 
 from scoring_service.framing import check_head
 from scoring_service.hub import Hub, Phase
-from scoring_service.incoming import Incoming
+from scoring_service.incoming import BODY, HEAD, IDLE, Incoming
+from scoring_service.load import RETRY
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.outbox import Outbox
 from scoring_service.problem import ProblemError
@@ -24,6 +25,7 @@ SLICE: Final = 16 * 1024
 """Bytes parsed at once, so that a client that pipelines but does not read is stopped in time."""
 WAITING: Final = 64
 """Answers of one connection that may wait before no more is read from it."""
+LINGER: Final = Phase.LINGER
 LINGER_SECONDS: Final = 1.0
 
 
@@ -44,7 +46,11 @@ class Connection(Incoming, asyncio.Protocol):
         """Called by the event loop for an accepted connection."""
         self._transport = transport  # type: ignore[assignment]  # a stream's transport reads and writes
         self._outbox.transport = self._transport
-        self._hub.connections.add(self)
+        hub = self._hub
+        hub.connections.add(self)
+        if len(hub.connections) > hub.max_connections:
+            detail = f"there are {hub.max_connections} connections already"
+            self._refuse(ProblemError(503, detail, headers=RETRY, kind="connections"))
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Called by the event loop when the connection is gone."""
@@ -53,7 +59,7 @@ class Connection(Incoming, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop with whatever arrived."""
-        if self._phase >= Phase.LINGER:
+        if self._phase >= LINGER:
             return
         if len(data) <= SLICE and not self._unread and len(self._outbox.queue) < WAITING:
             self._feed(data)
@@ -104,11 +110,12 @@ class Connection(Incoming, asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is complete: answer it."""
-        if self._phase is not Phase.BODY:
+        if self._phase is not BODY:
             return
         request = Request(self._parser.get_method(), self._url, self._headers, self._body, perf_counter())
         self._body = b""
-        self._enter(Phase.IDLE)
+        self._phase = IDLE
+        self._since = self._hub.now
         keep = self._parser.should_keep_alive() and b"upgrade" not in self._headers
         self._answer(self._hub.handler.answer(request), request.method == b"HEAD", keep)
 
@@ -128,7 +135,7 @@ class Connection(Incoming, asyncio.Protocol):
             self._finish()
         except httptools.HttpParserError as error:
             self._refuse(ProblemError(400, f"malformed HTTP: {error}"))
-        if self._phase is Phase.HEAD or self._phase is Phase.BODY:
+        if self._phase is HEAD or self._phase is BODY:
             self._count(len(data))
         if self._outbox.held is not None:
             self._release()
@@ -150,8 +157,10 @@ class Connection(Incoming, asyncio.Protocol):
         """Answer a message that is not read to its end, and close."""
         if self._phase >= Phase.LINGER:
             return
-        response = reason.response() if isinstance(reason, ProblemError) else reason
-        self._outbox.put(response, self._parser_method_is_head(), keep=False, old=False)
+        if isinstance(reason, ProblemError):
+            self._hub.handler.note(reason)
+            reason = reason.response()
+        self._outbox.put(reason, self._parser_method_is_head(), keep=False, old=False)
         self._finish()
 
     def _parser_method_is_head(self) -> bool:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import resource
+import sys
+from contextlib import suppress
 from email.utils import formatdate
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
+from scoring_service.load import Load
 from scoring_service.messages import Answer, Request, Response
+from scoring_service.problem import ProblemError
 from scoring_service.settings import Settings
+
+RESERVED: Final = 64
+"""Files that a process needs besides its connections."""
 
 
 class Handler(Protocol):
@@ -15,6 +23,12 @@ class Handler(Protocol):
 
     def answer(self, request: Request) -> Answer:
         """The answer to a complete request, now or later."""
+        ...
+
+    load: Load
+
+    def note(self, problem: ProblemError) -> None:
+        """Count what a connection refuses by itself."""
         ...
 
     def refusal(self, request: Request) -> Response | None:
@@ -44,6 +58,15 @@ class Waiting(Protocol):
         ...
 
 
+def _open_files() -> int:
+    """How many files the process may have open, after asking for as many as it can get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft if soft != resource.RLIM_INFINITY else sys.maxsize
+
+
 class Hub:
     """What all connections share: handler, limits, a coarse clock (seconds), and whether the replica drains."""
 
@@ -51,7 +74,8 @@ class Hub:
         self.handler = handler
         self.settings = settings
         self.connections: set[Waiting] = set()
-        self.waiting = 0
+        self.load = handler.load
+        self.max_connections = min(settings.max_connections, _open_files() - RESERVED)
         self.draining = False
         self.tick(0.0)
 

@@ -28,6 +28,7 @@ KEPT: Final = frozenset(
 )
 SHORT: Final = 4
 """Digits of a content-length that needs no look at the limits."""
+IDLE, HEAD, BODY = Phase.IDLE, Phase.HEAD, Phase.BODY
 OVERHEAD: Final = 64 * 1024
 """Bytes of chunk sizes and trailers that a body may have besides as many as its limit."""
 
@@ -62,8 +63,9 @@ class Incoming:
 
     def on_message_begin(self) -> None:
         """A request line begins."""
-        if self._phase is Phase.IDLE:
-            self._enter(Phase.HEAD)
+        if self._phase is IDLE:
+            self._phase = HEAD
+            self._since = self._hub.now
             self._begin()
 
     def on_url(self, part: bytes) -> None:
@@ -73,7 +75,7 @@ class Incoming:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is ignored."""
-        if self._phase is not Phase.HEAD:
+        if self._phase is not HEAD:
             return
         self._head_bytes += len(name) + len(value) + 4
         name = name.lower()
@@ -83,9 +85,10 @@ class Incoming:
 
     def on_headers_complete(self) -> None:
         """The headers are complete: refuse now what is not worth its body."""
-        if self._phase is not Phase.HEAD:
+        if self._phase is not HEAD:
             return
-        self._enter(Phase.BODY)
+        self._phase = BODY
+        self._since = self._hub.now
         self._wire_bytes = 0
         self._version = self._parser.get_http_version()
         headers = self._headers
@@ -100,7 +103,7 @@ class Incoming:
 
     def on_body(self, part: bytes) -> None:
         """A part of the body."""
-        if self._phase is not Phase.BODY:
+        if self._phase is not BODY:
             return
         if not self._body:
             self._body = part

@@ -11,6 +11,7 @@ import numpy as np
 from scoring_service import VERSION
 from scoring_service.context import Context
 from scoring_service.messages import Answer, Request, Response
+from scoring_service.metrics import Histogram
 from scoring_service.problem import ProblemError
 from scoring_service.route import GET, Handler, Route, fixed
 from scoring_service.scoring import Scorer
@@ -60,11 +61,14 @@ class _Inferred(msgspec.Struct):
 class InferenceProtocol:
     """Speaks the protocol for one model, named after its recipe."""
 
-    def __init__(self, context: Context, settings: Settings, scorer: Scorer, ready: Handler) -> None:
+    def __init__(
+        self, context: Context, settings: Settings, scorer: Scorer, ready: Handler, latency: Histogram
+    ) -> None:
         self._context = context
         self._settings = settings
         self._scorer = scorer
         self._ready = ready
+        self._latency = latency
         self._version = str(settings.model_version)
         self._reader = TensorReader(context.schema, settings.max_rows)
         self._decode: Callable[[bytes], _Inference] = msgspec.json.Decoder(_Inference).decode
@@ -81,7 +85,7 @@ class InferenceProtocol:
         for path in (model, b"%b/versions/%b" % (model, self._version.encode())):
             routes[path] = Route(GET, fixed(self._metadata()))
             routes[path + b"/ready"] = Route(GET, self._ready)
-            routes[path + b"/infer"] = Route(b"POST", self.infer, guarded=True)
+            routes[path + b"/infer"] = Route(b"POST", self.infer, self._latency)
         return routes
 
     def infer(self, request: Request, key_id: str) -> Answer:

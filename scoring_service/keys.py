@@ -57,3 +57,28 @@ class Keys:
             if compare_digest(key, given):
                 found = key_id
         return found
+
+
+class KeysFile:
+    """The keys in a file that may change while the service runs."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen = self._look()
+        self.keys = Keys.read(file)
+
+    def refresh(self) -> bool:
+        """Read the file again if it changed; raises `KeysError` once per change, and the keys stay as they were."""
+        seen = self._look()
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        self.keys = Keys.read(self._file)
+        return True
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

@@ -45,6 +45,8 @@ def _service() -> Json:
         "/health/ready": get("ready", "Whether requests are answered", status, DRAINS),
         "/ping": get("ping", "Whether requests are answered", status, DRAINS),
         "/version": get("version", "Version of the service", content("text/plain", {"type": "string"})),
+        "/metrics": get("metrics", "Counts, for Prometheus", content("text/plain", {"type": "string"})),
+        "/docs": get("docs", "A page to try all this", content("text/html", {"type": "string"})),
         "/metadata": get("metadata", "What is served", status),
         "/openapi.json": get("openapi", "This description", status),
     }

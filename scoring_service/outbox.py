@@ -38,11 +38,15 @@ class Outbox:
     def put(self, answer: Answer, bare: bool, keep: bool, old: bool) -> None:
         """Write the answer as soon as all before it are written."""
         if type(answer) is Response and not self.queue:
-            self._send(answer, bare, keep, old)
+            hub = self._hub
+            if keep and not (old or hub.draining or self.held):
+                self.transport.write(render(answer, hub.date, bare))
+            else:
+                self._send(answer, bare, keep, old)
             return
         self.queue.append(_Due(answer, bare, keep, old))
         if not isinstance(answer, Response):
-            self._hub.waiting += 1
+            self._hub.load.waiting += 1
             answer.then(self._on_ready)
 
     def release(self, last: bool) -> None:
@@ -53,7 +57,7 @@ class Outbox:
             self._write(response, bare, not last, old)
 
     def _on_ready(self) -> None:
-        self._hub.waiting -= 1
+        self._hub.load.waiting -= 1
         queue = self.queue
         while queue:
             answer, bare, keep, old = queue[0]

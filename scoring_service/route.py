@@ -8,17 +8,21 @@ from typing import Final, TypeAlias
 import msgspec
 
 from scoring_service.messages import Answer, Request, Response
+from scoring_service.metrics import Histogram
 
 Handler: TypeAlias = Callable[[Request, str], Answer]
 GET: Final = b"GET, HEAD"
 
 
 class Route(msgspec.Struct, frozen=True):
-    """What answers a path. `allow` lists its methods as the `Allow` header does; `guarded` wants a key."""
+    """What answers a path. `allow` lists its methods as the `Allow` header does.
+
+    A route with `latency` predicts: it wants a key, and is measured.
+    """
 
     allow: bytes
     handler: Handler
-    guarded: bool = False
+    latency: Histogram | None = None
     methods: frozenset[bytes] = frozenset()
 
     def __post_init__(self) -> None:

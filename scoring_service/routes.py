@@ -2,63 +2,102 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
+from pathlib import Path
+from time import perf_counter
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import httptools
 
 from scoring_service import VERSION
 from scoring_service.context import Context
+from scoring_service.exposition import Exposition
 from scoring_service.inference import InferenceProtocol
 from scoring_service.invocations import Invocations
 from scoring_service.keys import Keys
+from scoring_service.load import Load
 from scoring_service.messages import Answer, Request, Response
+from scoring_service.observer import Observer
 from scoring_service.openapi import document
 from scoring_service.problem import ProblemError
 from scoring_service.route import GET, Route, fixed, fixed_text
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
+from scoring_service.tracing import Spans
+
+DOCS_HEADERS: Final = (
+    b"content-security-policy: default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; "
+    b"style-src 'unsafe-inline'\r\n"
+)
 
 
 class Router:
-    """Answers requests; every refusal is a problem, and nothing is raised."""
+    """Answers requests; every refusal is a problem, and nothing is raised. `keys` may be exchanged."""
 
-    def __init__(self, context: Context, settings: Settings, keys: Keys, scorer: Scorer) -> None:
+    def __init__(
+        self, context: Context, settings: Settings, keys: Keys, scorer: Scorer, spans: Spans | None = None
+    ) -> None:
         self.draining = False
+        self.keys = keys
+        self.load = Load(settings)
         self.scorer = scorer
-        self._keys = keys
-        invocations = Invocations(context.schema, settings.max_rows, scorer)
-        self.routes = {
-            b"/score": Route(b"POST", scorer.score, guarded=True),
-            b"/invocations": Route(b"POST", invocations.invoke, guarded=True),
+        self.observer = Observer(settings, spans)
+        self.routes = self._table(context, settings)
+
+    def _table(self, context: Context, settings: Settings) -> dict[bytes, Route]:
+        schema, scorer, metrics = context.schema, self.scorer, self.observer.metrics
+        invocations = Invocations(schema, settings.max_rows, scorer)
+        exposition = Exposition(schema.recipe, settings, metrics, self.load, scorer.recorder)
+        inference = InferenceProtocol(context, settings, scorer, self._ready, metrics.histogram("v2"))
+        docs = Path(__file__).with_name("docs.html").read_bytes()
+        return {
+            b"/score": Route(b"POST", scorer.score, metrics.histogram("score")),
+            b"/invocations": Route(b"POST", invocations.invoke, metrics.histogram("invocations")),
             b"/ping": Route(GET, self._ready),
             b"/version": Route(GET, fixed_text(VERSION.encode())),
             b"/health/live": Route(GET, fixed({"status": "live"})),
             b"/health/ready": Route(GET, self._ready),
             b"/metadata": Route(GET, fixed(_metadata(context, settings))),
-            b"/openapi.json": Route(GET, fixed(document(context.schema, settings))),
-            **InferenceProtocol(context, settings, scorer, self._ready).routes(),
+            b"/metrics": Route(GET, exposition.answer),
+            b"/openapi.json": Route(GET, fixed(document(schema, settings))),
+            b"/docs": Route(GET, fixed_text(docs, b"text/html; charset=utf-8", DOCS_HEADERS)),
+            **inference.routes(),
         }
 
     def answer(self, request: Request) -> Answer:
         """The answer to a complete request, now or later."""
         try:
             route, key_id = self._admit(request)
-            return route.handler(request, key_id)
+            if route.latency is None:
+                return route.handler(request, key_id)
+            self.load.admit(request.started)
+            answer = route.handler(request, key_id)
         except ProblemError as problem:
-            return problem.response(_is_v2(request))
+            return self._refused(request, problem)
         except Exception:
-            traceback.print_exc(file=sys.stderr)
-            return ProblemError(500, "the service failed; its log says why").response(_is_v2(request))
+            self.observer.failed(request)
+            return self._refused(request, ProblemError(500, "the service failed; its log says why"))
+        if self.observer.detailed or type(answer) is not Response:
+            self.observer.answered(request, answer, route.latency)
+        else:
+            route.latency.observe(perf_counter() - request.started)
+        return answer
+
+    def note(self, problem: ProblemError) -> None:
+        """Count what a connection refuses by itself."""
+        self.observer.metrics.errors[problem.kind] += 1
 
     def refusal(self, request: Request) -> Response | None:
         """The answer to a request whose body is not worth waiting for; None if it is."""
         try:
             self._admit(request)
         except ProblemError as problem:
-            return problem.response(_is_v2(request))
+            return self._refused(request, problem)
         return None
+
+    def _refused(self, request: Request, problem: ProblemError) -> Response:
+        self.observer.refused(request, problem)
+        return problem.response(v2=request.path.startswith(b"/v2"))
 
     def _admit(self, request: Request) -> tuple[Route, str]:
         route = self.routes.get(request.path) or self._find(request.path)
@@ -69,9 +108,9 @@ class Router:
                 f"{method} is not allowed here, use {route.allow.decode()}",
                 headers=b"allow: %s\r\n" % route.allow,
             )
-        if not route.guarded:
+        if route.latency is None:
             return route, ""
-        key_id = self._keys.holder(request.headers.get(b"authorization"))
+        key_id = self.keys.holder(request.headers.get(b"authorization"))
         if key_id is None:
             raise ProblemError(
                 401, "send a valid key as `Authorization: Bearer KEY`", headers=b"www-authenticate: Bearer\r\n"
@@ -92,10 +131,6 @@ class Router:
         if self.draining:
             return Response(503, b'{"status":"draining"}')
         return Response(200, b'{"status":"ready"}')
-
-
-def _is_v2(request: Request) -> bool:
-    return request.path.startswith(b"/v2")
 
 
 def _metadata(context: Context, settings: Settings) -> dict[str, object]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,13 @@ from scoring_service.connection import Connection
 from scoring_service.context import Context
 from scoring_service.events import emit
 from scoring_service.hub import Hub
-from scoring_service.keys import Keys
+from scoring_service.keys import KeysError, KeysFile
 from scoring_service.recording import Recorder
 from scoring_service.request_log import LogError, RequestLog
 from scoring_service.routes import Router
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
+from scoring_service.tracing import Spans
 
 BACKLOG: Final = 1024
 TICK_SECONDS: Final = 0.5
@@ -29,19 +31,24 @@ DRAIN_TICK_SECONDS: Final = 0.02
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or the end of the supervisor, then drain; raises what loading raises."""
     context = Context.load(Path(settings.context))
-    keys = Keys.read(Path(settings.keys_file))
+    keys = KeysFile(Path(settings.keys_file))
     recorder = Recorder(context, settings, open_log(settings))
-    router = Router(context, settings, keys, Scorer(context, settings, recorder))
+    spans = Spans.create(settings, context.schema.recipe)
+    router = Router(context, settings, keys.keys, Scorer(context, settings, recorder), spans)
+    router.load.call_soon = asyncio.get_running_loop().call_soon
     hub = Hub(router, settings)
     stop = _stop_event(settings)
     listener = await _listen(hub)
     _announce(settings, listener)
-    await _run(hub, recorder, stop)
+    await _run(hub, lambda: _upkeep(recorder, keys, router), stop)
     router.draining = True
+    emit("info", "draining", connections=len(hub.connections))
     listener.close()
     await _drain(hub)
     context.model.unload()
     recorder.close()
+    if spans is not None:
+        spans.close()
 
 
 def open_log(settings: Settings) -> RequestLog | None:
@@ -87,18 +94,29 @@ async def _listen(hub: Hub) -> asyncio.Server:
 
 def _announce(settings: Settings, listener: asyncio.Server) -> None:
     host, port = listener.sockets[0].getsockname()[:2]
-    print(f"scoring_service: ready on {host}:{port}, model version {settings.model_version}", flush=True)
+    emit("info", f"ready on {host}:{port}, model version {settings.model_version}", pid=os.getpid())
     if settings.ready_fd is not None:
         with suppress(BrokenPipeError):
             os.write(settings.ready_fd, b"1")
         os.close(settings.ready_fd)
 
 
-async def _run(hub: Hub, recorder: Recorder, stop: asyncio.Event) -> None:
+def _upkeep(recorder: Recorder, keys: KeysFile, router: Router) -> None:
+    """What is done twice a second."""
+    recorder.tick()
+    try:
+        if keys.refresh():
+            router.keys = keys.keys
+            emit("info", "the keys file was read again")
+    except KeysError as error:
+        emit("error", f"{error}; the keys of before stay valid")
+
+
+async def _run(hub: Hub, upkeep: Callable[[], None], stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         hub.tick(loop.time())
-        recorder.tick()
+        upkeep()
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), TICK_SECONDS)
 

@@ -88,6 +88,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_seconds: Seconds = 30.0
     """Time for the body of a request to arrive, and for an answer to be taken."""
 
+    max_concurrency: Size = 64
+    """Requests that are never refused for waiting, in one turn of the event loop."""
+
+    max_wait_seconds: Seconds = 0.25
+    """Requests beyond those that waited longer in one turn are refused with 503 and `Retry-After`."""
+
+    max_waiting: Size = 4096
+    """Most answers that wait for the disk."""
+
+    max_connections: Size = 10_000
+    """Most connections; further ones are refused. The limit of open files, less 64, if that is lower."""
+
+    otlp_endpoint: str | None = None
+    """Base URL of an OTLP/HTTP collector that gets a span per prediction, such as `http://collector:4318`."""
+
+    access_log: bool = False
+    """Write a line on stderr for every prediction; the request log has them anyway."""
+
     max_header_bytes: Size = 32 * 1024
     """Largest request line and headers."""
 

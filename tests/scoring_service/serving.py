@@ -24,6 +24,7 @@ from scoring_service.routes import Router
 from scoring_service.scoring import Scorer
 from scoring_service.server import open_log
 from scoring_service.settings import Settings
+from scoring_service.tracing import Spans
 
 KEY = "secret-key-1"
 
@@ -62,6 +63,10 @@ class Running:
             client.sendall(raw)
             client.shutdown(socket.SHUT_WR)
             return parse(read_all(client))
+
+    def page(self) -> str:
+        """What `/metrics` says."""
+        return self.ask(get("/metrics"))[0].body.decode()
 
     def tick(self, now: float) -> None:
         """Move the service's clock, in its own thread."""
@@ -129,16 +134,18 @@ def get(path: str, *headers: str, method: str = "GET") -> bytes:
 
 
 @contextmanager
-def running(folder: Path, logs: Path, **changed: object) -> Iterator[Running]:
+def running(folder: Path, logs: Path, spans: Spans | None = None, **changed: object) -> Iterator[Running]:
     """Run the context in `folder`, with settings changed by name."""
     given = {"keys_file": "-", "model_version": 3, "image_digest": "d1", "log_dir": str(logs), **changed}
     settings = msgspec.convert(given, Settings)
     context = Context.load(folder)
     recorder = Recorder(context, settings, open_log(settings))
-    router = Router(context, settings, Keys({"default": KEY.encode()}), Scorer(context, settings, recorder))
+    keys = Keys({"default": KEY.encode()})
+    router = Router(context, settings, keys, Scorer(context, settings, recorder), spans)
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    router.load.call_soon = loop.call_soon
     hub = Hub(router, settings)
     server = asyncio.run_coroutine_threadsafe(_listen(hub), loop).result(5)
     try:

@@ -23,7 +23,7 @@ def test_every_acknowledged_request_is_logged_once_when_killed(
 ) -> None:
     acknowledged: list[str] = []
     for life in range(3):
-        with started(context, tmp_path, **values) as replica:
+        with started(context, tmp_path, None, **values) as replica:
             threads = [
                 threading.Thread(target=_ask, args=(replica, f"{life}-{index}", acknowledged))
                 for index in range(CLIENTS)

@@ -98,7 +98,7 @@ def test_answers_wait_for_the_disk_in_groups(context: Path, tmp_path: Path, monk
     monkeypatch.setattr(os, "fdatasync", count)
     with running(context, tmp_path, log_sync=True, log_segment_bytes=50_000) as service:
         assert [answer.headers["x-request-id"] for answer in scores(service, 500)] == [f"id-{i}" for i in range(500)]
-        assert service.hub.waiting == 0
+        assert service.hub.load.waiting == 0
     assert len(records(tmp_path)) == 500
     assert 0 < len(syncs) < 400
     assert len(list(tmp_path.iterdir())) > 1

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +42,9 @@ def environ(folder: Path, **values: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(context: Path, folder: Path, **given: str) -> Iterator[Process]:
-    """A replica on an inherited socket, ready; the supervisor keeps no copy of the socket."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def started(context: Path, folder: Path, shared: socket.socket | None = None, **given: str) -> Iterator[Process]:
+    """A replica on an inherited socket, ready; without a `shared` one, nobody else keeps the socket."""
+    listener = shared.dup() if shared else socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     ready, ready_child = os.pipe()
     alive_child, alive = os.pipe()
@@ -104,13 +106,13 @@ def test_listens_for_itself(context: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scoring_service"],
         env=environ(tmp_path, CONTEXT=str(context), PORT="0"),
-        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        port = int(line.partition(",")[0].rpartition(":")[2])
+        assert process.stderr is not None
+        ready = json.loads(process.stderr.readline())["message"]
+        port = int(ready.partition(",")[0].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
             client.sendall(SCORE)
             assert read_answer(client).status == 200
@@ -119,6 +121,79 @@ def test_listens_for_itself(context: Path, tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_keys_are_exchanged_without_restart(context: Path, tmp_path: Path) -> None:
+    with started(context, tmp_path) as replica, replica.connect() as client:
+        _replace_keys(tmp_path, f"default {KEY}\nnext second\n")
+        _await_status(client, "second", 200)
+        _replace_keys(tmp_path, "garbage")
+        _replace_keys(tmp_path, "next second\n")
+        _await_status(client, KEY, 401)
+        _await_status(client, "second", 200)
+        os.close(replica.alive)
+    assert {record["key_id"] for record in records(tmp_path / "logs")} <= {"default", "next"}
+
+
+def _replace_keys(folder: Path, content: str) -> None:
+    (folder / "keys.new").write_text(content)
+    (folder / "keys.new").replace(folder / "keys")
+
+
+def _await_status(client: socket.socket, key: str, status: int) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        client.sendall(message({"data": [ROW]}, key=key))
+        if read_answer(client).status == status:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"never {status}")
+
+
+def test_replicas_are_replaced_under_load_without_a_failed_request(context: Path, tmp_path: Path) -> None:
+    answers: list[int] = []
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as replicas:
+        old = replicas.enter_context(started(context, tmp_path, listener))
+        clients = [threading.Thread(target=_keep_asking, args=(old, stop, answers)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        try:
+            for _ in range(3):
+                new = replicas.enter_context(started(context, tmp_path, listener))
+                old.process.send_signal(signal.SIGTERM)
+                assert old.wait() == 0
+                old = new
+                _await_more(answers)
+        finally:
+            stop.set()
+            for client in clients:
+                client.join(10)
+    assert set(answers) == {200}
+
+
+def _keep_asking(replica: Process, stop: threading.Event, answers: list[int]) -> None:
+    """Ask on a connection until it is closed, then on a new one; 0 is a request without an answer."""
+    while not stop.is_set():
+        with replica.connect() as client:
+            keep = True
+            while keep and not stop.is_set():
+                try:
+                    client.sendall(SCORE)
+                    answer = read_answer(client)
+                except (AssertionError, OSError):
+                    answers.append(0)
+                    return
+                answers.append(answer.status)
+                keep = "connection" not in answer.headers
+
+
+def _await_more(answers: list[int]) -> None:
+    enough = len(answers) + 50
+    deadline = time.monotonic() + 10
+    while len(answers) < enough and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(answers) >= enough
 
 
 @pytest.mark.parametrize(
