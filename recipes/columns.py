@@ -52,7 +52,7 @@ def read_numbers(column: pa.Array, dtype: np.dtype[Any], spelt: bool) -> Read:
     """Read a column as numbers; `spelt` columns come from a CSV, where a number is a text."""
     column = plain(column)
     if spelt:
-        column, missing = _unspelt(column)
+        column, missing = _unspelt(column, pa.float64() if dtype.kind == "f" else pa.int64())
     elif _is_number(column.type):
         missing = _mask(column.is_null(nan_is_null=True))
     else:
@@ -100,18 +100,20 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _unspelt(column: pa.Array) -> tuple[pa.Array, Mask]:
+def _unspelt(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Mask]:
     """Texts of a CSV as numbers, NaN where they are none, and which are missing."""
-    column = pc.utf8_trim_whitespace(column)
+    try:
+        numbers = column.cast(kind)
+        return numbers, _mask(numbers.is_null(nan_is_null=True))
+    except pa.ArrowInvalid:
+        column = pc.utf8_trim_whitespace(column)
     column = pc.if_else(pc.is_in(column, pa.array(_EMPTY)), None, column)
     missing = _mask(column.is_null())
-    for kind in (pa.int64(), pa.float64()):
-        try:
-            return column.cast(kind), missing
-        except pa.ArrowInvalid:
-            continue
-    numbers = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype="f8", na_value=np.nan)
-    return pa.array(numbers), missing
+    try:
+        return column.cast(kind), missing
+    except pa.ArrowInvalid:
+        numbers = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype="f8", na_value=np.nan)
+        return pa.array(numbers), missing
 
 
 def _floats(column: pa.Array) -> Values:

@@ -9,6 +9,7 @@ a bin of its own. Texts: one bin for each of the commonest, and one for all othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -178,7 +179,8 @@ def _edges(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
         return ()
     deciles = np.unique(np.quantile(values, np.arange(1, BINS) / BINS, method="inverted_cdf"))
     atoms = [edge for edge in deciles if np.count_nonzero(values == edge) * BINS >= len(values)]
-    return tuple(map(float, np.unique([*deciles, *np.nextafter(atoms, -np.inf)])))
+    below = [math.nextafter(edge, -math.inf) for edge in atoms]
+    return tuple(map(float, np.unique([edge for edge in (*deciles, *below) if math.isfinite(edge)])))
 
 
 def _to_json(column: ColumnProfile) -> dict[str, object]:

@@ -118,7 +118,7 @@ def _statistics(alphas: Array, counts: Counts) -> tuple[Array, Array]:
     return index, np.sum((below - known) ** 2 / (known * (1 - known)), axis=1)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _tails(alphas: Alphas, rows: int, games: int) -> tuple[Array, Array]:
     """The largest values of both statistics in `games` honest batches, ascending; the same in every process."""
     generator, weights = np.random.default_rng(20_261), np.array(alphas)

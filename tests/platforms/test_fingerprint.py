@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from platforms.fingerprint import Fingerprint
@@ -22,6 +22,7 @@ def of(rows: list[Row]) -> Fingerprint:
     return Fingerprint.of(pa.record_batch(arrays, schema=SCHEMA))
 
 
+@settings(deadline=None)  # the first example imports pandas
 @given(ROWS, st.randoms())
 def test_the_order_of_rows_does_not_count(rows: list[Row], random: np.random.Generator) -> None:
     shuffled = list(rows)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pandera.pandas import Column, DataFrameSchema
 
-from recipes.recipe import Gate, Metric, RecipeError
+from recipes.recipe import Gate, Metric, Quality, RecipeError
 from tests.recipes import examples
 
 
@@ -58,6 +58,17 @@ def test_every_contradiction_is_told_at_once() -> None:
 def test_gate_refuses_a_confidence_that_is_none(confidence: float) -> None:
     with pytest.raises(RecipeError, match="gate confidence"):
         Gate(confidence)
+
+
+@pytest.mark.parametrize("field", [{"min_rows": 0}, {"max_repeated": 0.0}, {"false_alarms": 1.0}, {"min_psi": -0.1}])
+def test_quality_refuses_what_is_no_limit(field: dict[str, float]) -> None:
+    with pytest.raises(RecipeError, match=f"quality: {next(iter(field))} is"):
+        replace(Quality(), **field)  # type: ignore[arg-type]  # that is the test
+
+
+def test_quality_exempts_known_columns_only() -> None:
+    with pytest.raises(RecipeError, match=r"quality.exempt names unknown columns \['q'\]"):
+        examples.recipe(quality=Quality(exempt=("q",)))
 
 
 def test_gate_may_compare_plain_means() -> None:

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from platforms.local import compute
 from recipes import catalog
+from recipes.profile import Profile
 from recipes.recipe import Recipe
 from scoring_service.model import load_model
 from tests.recipes import examples
@@ -54,6 +55,8 @@ def test_the_command_trains_the_default_recipe(tmp_path: Path) -> None:
     assert metrics["mse"] == pytest.approx(np.mean((actual - predicted) ** 2)) == result["metrics"]["mse"]
     served = load_model(out / outputs.PORTABLE, recipe.features).predict(predictions[[*recipe.features]].to_numpy())
     np.testing.assert_allclose(served, predicted, rtol=1e-9)
+    profile = Profile.from_json(json.loads((out / outputs.PROFILE).read_bytes()))
+    assert (profile.rows, tuple(profile.columns)) == (442, recipe.columns)
     for name in ("residuals.png", "predicted.png"):
         assert (out / outputs.PLOTS / name).read_bytes().startswith(b"\x89PNG")
     assert not [file for file in (out / outputs.MODEL).iterdir() if file.suffix in (".pkl", ".pickle")]

@@ -1,0 +1,1 @@
+"""Benchmarks run and measure; how fast is not a test's business."""
