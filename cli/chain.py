@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, State, StateType
+import httpx
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from platforms.protocols import Blob, JournalEntry, PlatformError
 from tasks import facts, starting
@@ -20,6 +20,7 @@ from tasks.run import DATASET, MODEL, tagged
 from tasks.starting import Want
 
 Report = Callable[[str], None]
+Answer = TypeVar("Answer")
 
 POLL: Final = 0.3
 """Seconds between two looks."""
@@ -50,64 +51,68 @@ class Follower:
 
     def batch(self, blob: Blob) -> list[Stage]:
         """Wait for the validation of a landed blob, and for the verdict and the release that it causes."""
-        with get_client(sync_client=True) as client:
-            run = self._validated(client, starting.validation(self._recipe, blob))
-            if (version := tagged(run.tags, DATASET)) and run.state and run.state.name == "Accepted":
-                self._judged(client, int(version))
+        run = self._validated(starting.validation(self._recipe, blob))
+        if (version := tagged(run.tags, DATASET)) and run.state and run.state.name == "Accepted":
+            self._judged(int(version))
         return self.stages
 
     def retrain(self, run: FlowRun) -> list[Stage]:
         """Wait for a retrain that somebody started, and for the release that it causes."""
-        with get_client(sync_client=True) as client:
-            state, tags = self._ended(client, run)
-            self._add("retrain", state.name or "", state.message or "")
-            if (model := tagged(tags, MODEL)) and state.name == "Registered":
-                self._released(client, int(model))
+        ended = self._ended(run)
+        state = ended.state
+        self._add("retrain", (state and state.name) or "", (state and state.message) or "")
+        if model := tagged(ended.tags, MODEL):
+            self._released(int(model))
         return self.stages
 
-    def _validated(self, client: SyncPrefectClient, want: Want) -> FlowRun:
+    def _validated(self, want: Want) -> FlowRun:
         """The run that ended the validation; a killed one gets a successor."""
-        starting.first_attempt(want)
-        while True:
-            ended = starting.runs_about(client, want, (StateType.COMPLETED,))
-            if ended:
-                state = ended[0].state
-                self._add("validate-data", (state and state.name) or "", (state and state.message) or "")
-                return ended[0]
-            self._fail_early(client, want)
+        self._ask(lambda: starting.first_attempt(want))
+        while not (ended := self._ask(lambda: starting.runs_about(want, (StateType.COMPLETED,)))):
+            self._fail_early(want)
+        state = ended[0].state
+        self._add("validate-data", (state and state.name) or "", (state and state.message) or "")
+        return ended[0]
 
-    def _judged(self, client: SyncPrefectClient, version: int) -> None:
+    def _judged(self, version: int) -> None:
         want = starting.judgement(self._recipe, version)
         while not (entry := self._judgement(version)):
-            self._fail_early(client, want)
+            self._fail_early(want)
         self._add("retrain", OUTCOMES[entry.action], entry.reason)
         if entry.model_version is not None:
-            self._released(client, entry.model_version)
+            self._released(entry.model_version)
 
     def _judgement(self, version: int) -> JournalEntry | None:
         found = (entry for entry in facts.judgements(self._recipe) if facts.data_version(entry) >= version)
         return next(found, None)
 
-    def _released(self, client: SyncPrefectClient, version: int) -> None:
+    def _released(self, version: int) -> None:
         want = starting.conclusion(self._recipe, version)
         while not (entry := facts.conclusion(self._recipe, version)):
-            self._fail_early(client, want)
+            self._fail_early(want)
         self._add("release", entry.action, f"model version {version}: {entry.reason}")
 
-    def _ended(self, client: SyncPrefectClient, run: FlowRun) -> tuple[State, list[str]]:
+    def _ended(self, run: FlowRun) -> FlowRun:
         while True:
-            run = client.read_flow_run(run.id)
-            if run.state is not None and run.state.is_final():
-                _require_success(run, run.state)
-                return run.state, run.tags
+            now = self._ask(lambda: starting.read(run.id))
+            if now.state is not None and now.state.is_final():
+                _require_success(now)
+                return now
             self._pause(f"retrain run {run.name}")
 
-    def _fail_early(self, client: SyncPrefectClient, want: Want) -> None:
+    def _fail_early(self, want: Want) -> None:
         """Raise if a run about the same thing has failed; then wait a moment."""
-        for run in starting.runs_about(client, want, (StateType.FAILED,)):
-            if run.state is not None:
-                _require_success(run, run.state)
+        for run in self._ask(lambda: starting.runs_about(want, (StateType.FAILED,))):
+            _require_success(run)
         self._pause(f"{want.deployment} with {want.parameter}={want.value}")
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
+        """Ask the server until it answers: it may be starting again."""
+        while True:
+            try:
+                return question()
+            except httpx.TransportError as error:
+                self._pause(f"the Prefect server ({error})")
 
     def _pause(self, what: str) -> None:
         if time.monotonic() > self._deadline:
@@ -119,6 +124,7 @@ class Follower:
         self.stages.append(Stage(flow, outcome, message))
 
 
-def _require_success(run: FlowRun, state: State) -> None:
-    if state.is_failed() or state.is_crashed():
+def _require_success(run: FlowRun) -> None:
+    state = run.state
+    if state is not None and (state.is_failed() or state.is_crashed()):
         raise ChainError(f"run {run.name} ended {state.name}: {state.message}")

@@ -15,6 +15,7 @@ COMMANDS = {
     "ingest": ("cli.ingest", "Land a file of rows, and follow what it causes."),
     "data": ("cli.data", "Show a recipe's table and its batches."),
     "history": ("cli.history", "Print the journal of a recipe."),
+    "mlflow": ("cli.mlflow", "Show training runs and model versions in the MLflow UI."),
     "listen": ("cli.listen", "Start a validation for each arriving file; a service that `up` starts."),
 }
 """Name of each command: the module that has a function of that name, and its line in `--help`."""

@@ -11,7 +11,7 @@ from tasks import deployment, evaluation, facts, packaging, registration, report
 from tasks.run import MODEL, archived, locked, tag_run
 
 
-@flow(name="release", flow_run_name="{recipe} {model_version}")
+@flow(name="release", flow_run_name="{recipe}")
 def release(recipe: str = "diabetes", model_version: int | None = None, force: bool = False) -> State:
     """Build the scoring image, test it in qa, then in prod, and make the model the champion.
 

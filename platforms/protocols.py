@@ -260,6 +260,10 @@ class Registry(Protocol):
         """A local folder with the training job's outputs of that version."""
         ...
 
+    def url(self, recipe: str, version: int) -> str:
+        """Where a person looks at the version."""
+        ...
+
     def champion(self, recipe: str) -> ModelVersion | None:
         """The model version in production, or None before the first release."""
         ...

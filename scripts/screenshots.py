@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowFilter, FlowFilterName
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 
 from platforms.settings import ROOT, Settings
 from scripts.browser import Page, browser
@@ -41,6 +41,17 @@ def retrain_run(page: Page, url: str, file: Path) -> None:
     page.picture(file)
 
 
+def artifact(page: Page, url: str, file: Path, key: str) -> None:
+    """The newest artifact of a key."""
+    with get_client(sync_client=True) as client:
+        known = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        found = client.read_artifacts(artifact_filter=known, sort=ArtifactSort.CREATED_DESC, limit=1)
+    page.open(f"{url}/artifacts/artifact/{found[0].id}")
+    page.wait_for(str(found[0].id))
+    time.sleep(DRAWN)
+    page.picture(file)
+
+
 def main() -> None:
     """Write every picture into docs/images."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -48,6 +59,8 @@ def main() -> None:
     with browser() as page:
         dashboard(page, url, FOLDER / "dashboard.png")
         retrain_run(page, url, FOLDER / "retrain-run.png")
+        artifact(page, url, FOLDER / "verdict.png", "diabetes-verdict-plot")
+        artifact(page, url, FOLDER / "validation.png", "diabetes-validation-plot")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
+from prefect.utilities.urls import url_for
 
 from platforms.protocols import Blob, DatasetVersion, EndpointStatus, ModelVersion, Parameter
 from platforms.selection import current
@@ -86,11 +87,18 @@ def report_verdict(recipe: str, verdict: Verdict) -> None:
 @task
 def report_release(model: ModelVersion, served: Sequence[EndpointStatus]) -> None:
     """Show where the model version answers now, with a curl line for each endpoint."""
+    registry = current().registry.url(model.recipe, model.version)
     lines = [f"# {model.recipe} {model.version} is in production", ""]
-    for status in served:
-        lines += [f"- **{status.environment}** {status.url} serves `{status.image.name}`"]
+    lines += [f"- **{at.environment}** [{at.url}]({at.url}/docs) serves `{at.image.name}`" for at in served]
+    trained = _run_url(model.tags["flow_run"])
+    lines += [f"- trained by [this run]({trained}) on dataset version {model.tags['dataset_version']}"]
+    lines += [f"- [model version {model.version}]({registry}) in the registry"]
     create_markdown_artifact("\n".join(lines), key=f"{model.recipe}-release")
     current().telemetry.emit("ridgeline.released", {"recipe": model.recipe, "model_version": model.version})
+
+
+def _run_url(flow_run: str) -> str:
+    return url_for("flow-run", flow_run) or flow_run
 
 
 def data_uri(png: bytes) -> str:

@@ -52,12 +52,13 @@ def run_logger() -> logging.Logger | LoggingAdapter:
 
 
 def tag_run(name: str, value: int | str) -> None:
-    """Tag this flow run `<name>:<value>`, so that people and `cli.chain` can follow what it made."""
+    """Tag this flow run `<name>:<value>` and add it to its name, so that people and `cli.chain` see what it made."""
     if not (me := flow_run.get_id()):
         return
-    client = get_client(sync_client=True)
-    tags = set(client.read_flow_run(UUID(me)).tags) | {f"{name}:{value}"}
-    client.update_flow_run(UUID(me), tags=sorted(tags))
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(UUID(me))
+        tags = sorted({*run.tags, f"{name}:{value}"})
+        client.update_flow_run(run.id, tags=tags, name=f"{run.name} {name} {value}")
 
 
 def tagged(tags: Iterable[str], name: str) -> str | None:
@@ -122,7 +123,8 @@ def _acquire(platform: Platform, name: str, me: str, wait: float) -> None:
 def _has_ended(owner: str) -> bool:
     """Whether the owning flow run can no longer do anything. Unknown runs are gone with their server."""
     try:
-        run = get_client(sync_client=True).read_flow_run(UUID(owner))
+        with get_client(sync_client=True) as client:
+            run = client.read_flow_run(UUID(owner))
     except ValueError:
         return False
     except ObjectNotFound:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -14,6 +15,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 
 from platforms.protocols import Blob
 from tasks.data import batch_id
@@ -60,9 +62,9 @@ def ensure(want: Want) -> FlowRun | None:
     Prefect returns the old run for a known idempotency key, also a dead one, so each attempt has a key of its own.
     None when all attempts have ended and the fact is still missing.
     """
+    for run in runs_about(want, UNDER_WAY):
+        return run
     with get_client(sync_client=True) as client:
-        for run in runs_about(client, want, UNDER_WAY):
-            return run
         for attempt in range(1, ATTEMPTS + 1):
             run = _create(client, want, f"{want.key}#{attempt}")
             if run.state is None or not run.state.is_final():
@@ -83,17 +85,23 @@ def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:
         return client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": recipe, **parameters})
 
 
-def runs_about(client: SyncPrefectClient, want: Want, types: tuple[StateType, ...]) -> list[FlowRun]:
+def read(run: UUID) -> FlowRun:
+    """A run as it is now."""
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(run)
+
+
+def runs_about(want: Want, types: tuple[StateType, ...]) -> list[FlowRun]:
     """Runs in one of the state types that are about the same thing, whatever started them, newest first.
 
     A retrain that waits takes the newest data when it begins, so any `at_least` is about the same thing.
     """
-    deployment = client.read_deployment_by_name(want.deployment)
-    wanted = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
-    )
-    runs = client.read_flow_runs(flow_run_filter=wanted)
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter(
+            deployment_id=FlowRunFilterDeploymentId(any_=[client.read_deployment_by_name(want.deployment).id]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))),
+        )
+        runs = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return [run for run in runs if _is_about(run.parameters.get(want.parameter), want)]
 
 

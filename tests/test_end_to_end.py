@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 
 from platforms.local import postgres
 from platforms.settings import ROOT
+from recipes import catalog
+from scripts.browser import browser
 from tests.platforms.local.supervised import wait_for
 from tests.ports import free_port
 
@@ -93,8 +96,10 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     """One test, because each chapter stands on the one before; each is told by its function."""
     first_model_answers(installation)
     the_journal_tells(installation)
+    people_find_the_artifacts(installation)
     a_killed_service_comes_back(installation, "prod-diabetes-1")
-    a_killed_service_comes_back(installation, "worker")
+    a_batch_survives_the_death_of_everything(installation)
+    a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
     down_leaves_nothing(installation)
     up_brings_the_endpoints_back(installation)
@@ -125,10 +130,48 @@ def the_journal_tells(installation: Installation) -> None:
     assert "passed the API tests in qa and prod" in installation.run("history", "diabetes").stdout
 
 
+def people_find_the_artifacts(installation: Installation) -> None:
+    """Tables and plots of a run, in a real browser."""
+    if not (shutil.which("chromium") or os.environ.get("CI")):
+        return
+    url = str(installation.status()["prefect_url"])
+    artifacts = httpx.post(f"{url}/api/artifacts/filter", json={}, trust_env=False).json()
+    newest = {artifact["key"]: artifact["id"] for artifact in artifacts}
+    with browser() as page:
+        page.open(f"{url}/artifacts/artifact/{newest['diabetes-verdict']}")
+        page.wait_for("first model: there is no champion to compare with")
+        page.open(f"{url}/artifacts/artifact/{newest['diabetes-residuals']}")
+        wait_for(lambda: any(width > 100 for width in page.images()), 30)
+
+
 def a_killed_service_comes_back(installation: Installation, service: str) -> None:
     before = installation.pid(service)
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: service in installation.healthy() and installation.pid(service) != before, 20)
+
+
+def a_batch_survives_the_death_of_everything(installation: Installation) -> None:
+    """Kill server, worker, listener and launcher while a batch is on its way: it arrives, once."""
+    batch = installation.state / "a new batch.csv"
+    rows = catalog.load("diabetes").seed_data().head(40)
+    rows.assign(Y=rows["Y"] + 1).to_csv(batch, index=False)
+    assert installation.run("ingest", str(batch), "--recipe", "diabetes").returncode == 0
+    for service in ("listener", "server", "worker", "launcher"):
+        os.kill(installation.pid(service), signal.SIGKILL)
+    done = installation.run("ingest", str(batch), "--recipe", "diabetes", "--wait", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads(installation.run("data", "diabetes", "--json").stdout)
+    assert data["rows"] == 442 + 40
+    assert [entry["state"] for entry in data["batches"]].count("accepted") == 2
+
+
+def a_bad_batch_is_refused(installation: Installation) -> None:
+    batch = installation.state / "bad.csv"
+    batch.write_text("age,sex\n1,2\n")
+    done = installation.run("ingest", str(batch), "--recipe", "diabetes", "--wait", "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["state"] == "quarantined"
+    assert "'bmi'" in done.stdout
 
 
 def prefect_commands_find_the_server(installation: Installation) -> None:
@@ -146,8 +189,9 @@ def down_leaves_nothing(installation: Installation) -> None:
 
 
 def up_brings_the_endpoints_back(installation: Installation) -> None:
+    before = json.loads(installation.run("history", "diabetes", "--json").stdout)
     done = installation.run("up", "--detach")
     assert done.returncode == 0, done.stdout + done.stderr
     assert installation.score().status_code == 200
-    entries = json.loads(installation.run("history", "diabetes", "--json").stdout)
-    assert len(entries) == 3, "coming back is no new decision"
+    after = json.loads(installation.run("history", "diabetes", "--json").stdout)
+    assert after == before, "coming back is no new decision"

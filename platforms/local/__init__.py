@@ -27,7 +27,7 @@ def build(settings: Settings) -> Platform:
         storage=LocalStorage(state / "storage"),
         datasets=DeltaStore(state / "tables"),
         compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
-        registry=MlflowRegistry(state),
+        registry=MlflowRegistry(state, f"http://{settings.host}:{settings.mlflow_port}"),
         images=LocalImages(settings),
         endpoints=LocalEndpoints(settings, secrets),
         traffic=LocalTrafficLog(state / "traffic"),

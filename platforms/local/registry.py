@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from filelock import FileLock
 
@@ -33,8 +34,9 @@ VERSION_TAG: Final = "ridgeline.dataset_version"
 class MlflowRegistry:
     """The registry port on `<state>/mlflow/`."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, ui: str = "http://127.0.0.1:5500") -> None:
         self._folder = state / "mlflow"
+        self._ui = ui
 
     @property
     def uri(self) -> str:
@@ -90,6 +92,10 @@ class MlflowRegistry:
     def outputs(self, recipe: str, version: int) -> Path:
         """A local folder with the training job's outputs of that version."""
         return self._outputs(recipe, self.get(recipe, version).tags[JOB_TAG])
+
+    def url(self, recipe: str, version: int) -> str:
+        """The version's page in MLflow's UI, which `ridgeline mlflow` starts."""
+        return f"{self._ui}/#/models/{quote(recipe)}/versions/{version}"
 
     def champion(self, recipe: str) -> ModelVersion | None:
         """The model version in production, or None before the first release."""

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Crashed, Failed
 
@@ -33,8 +32,7 @@ def wanted() -> list[tuple[str, str, object]]:
 
 
 def existing(want: starting.Want) -> list[FlowRun]:
-    with get_client(sync_client=True) as client:
-        return starting.runs_about(client, want, starting.UNDER_WAY)
+    return starting.runs_about(want, starting.UNDER_WAY)
 
 
 def test_nothing_is_missing_of_an_empty_state(loop_platform: Platform) -> None:

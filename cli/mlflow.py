@@ -1,0 +1,24 @@
+"""`ridgeline mlflow`: the run history and registry in MLflow's own UI."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+
+@click.command()
+def mlflow() -> None:
+    """Show training runs and model versions in MLflow's UI, until Ctrl-C."""
+    from platforms.local.registry import MlflowRegistry
+    from platforms.settings import Settings
+
+    settings = Settings()
+    registry = MlflowRegistry(settings.state_dir)
+    registry.prepare()
+    click.echo(f"MLflow: http://{settings.host}:{settings.mlflow_port}")
+    options = ["--backend-store-uri", registry.uri, "--host", settings.host, "--port", str(settings.mlflow_port)]
+    # By default it starts 13 processes; one worker and no jobs are 2.
+    names = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    os.execve(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--workers", "1", *options], names)
