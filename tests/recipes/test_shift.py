@@ -49,13 +49,13 @@ def test_honest_batches_of_any_size_pass(rows: int) -> None:
 @pytest.mark.parametrize("known", [120, 442])
 @pytest.mark.parametrize("rows", SIZES)
 def test_honest_batches_are_refused_no_oftener_than_stated(rows: int, known: int) -> None:
-    """References and batches are drawn anew each time. A rate of 0.001 gives seven of 2000 once in two hundred."""
+    """References and batches are drawn anew each time. A rate of 0.001 gives four of 500 in one of 600 samples."""
     generator = np.random.default_rng(rows + known)
     refused = 0
-    for _ in range(2000):
+    for _ in range(500):
         reference = Profile.of(DIABETES, chunk(drawn(known, generator)))
         refused += bool(alarms(reference, drawn(rows, generator)))
-    assert refused < 7
+    assert refused < 4
 
 
 @pytest.mark.parametrize("column", ["bmi", "s5", "Y"])
