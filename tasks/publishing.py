@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import yaml
+from prefect.settings import PREFECT_API_URL
 
 from platforms.protocols import PlatformError
+from tasks import revision
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = revision.ROOT
 DEFINITION: Final = ROOT / "prefect.yaml"
 DEFAULT_RECIPE: Final = "diabetes"
 
@@ -25,14 +27,20 @@ class PublishError(PlatformError):
     """Prefect refused the deployments; the message holds what it printed."""
 
 
-def expand(definition: Mapping[str, Node], recipes: Iterable[str]) -> dict[str, Node]:
-    """The definition with its deployments repeated for every recipe, under that recipe's name."""
-    deployments = definition["deployments"]
-    repeated: list[Node] = []
-    for recipe in recipes:
-        renamed = _renamed(deployments, recipe)
-        repeated += renamed if isinstance(renamed, list) else [renamed]
-    return {"name": definition["name"], "pull": definition["pull"], "deployments": repeated}
+def expand(definition: Mapping[str, Node], recipes: Iterable[str], version: str | None = None) -> dict[str, Node]:
+    """The definition with the default recipe's deployments repeated for every recipe, under that recipe's name.
+
+    Any other deployment belongs to no recipe and is kept once. All of them carry `version`, if there is one.
+    """
+    given = definition["deployments"]
+    deployments = [node for node in given if isinstance(node, Mapping)] if isinstance(given, list) else []
+    repeated = [node for node in deployments if node["name"] == DEFAULT_RECIPE]
+    expanded: list[Mapping[str, Node]] = [
+        {key: _renamed(value, recipe) for key, value in node.items()} for recipe in recipes for node in repeated
+    ]
+    expanded += [node for node in deployments if node not in repeated]
+    versioned: list[Node] = [{**node, "version": version} if version else node for node in expanded]
+    return {"name": definition["name"], "pull": definition["pull"], "deployments": versioned}
 
 
 def _renamed(node: Node, recipe: str) -> Node:
@@ -47,9 +55,19 @@ def _renamed(node: Node, recipe: str) -> Node:
             return node
 
 
-def publish(recipes: Iterable[str], api_url: str) -> None:
-    """Create or update the deployments of all recipes on the server; raises `PublishError`."""
-    definition = expand(yaml.safe_load(DEFINITION.read_text()), recipes)
+def server_url() -> str:
+    """The API of the Prefect server that this process reports to; raises `PublishError` if there is none."""
+    if url := PREFECT_API_URL.value():
+        return str(url)
+    raise PublishError("no Prefect server is known here: start one by `ridgeline up`, which names it in .env")
+
+
+def publish(recipes: Iterable[str], api_url: str, version: str | None = None) -> None:
+    """Create or update the deployments of all recipes on the server; raises `PublishError`.
+
+    Their version is the given one, or else that of the code as it stands.
+    """
+    definition = expand(yaml.safe_load(DEFINITION.read_text()), recipes, version or revision.version())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prefect.yaml"
         file.write_text(yaml.safe_dump(definition, sort_keys=False))

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from tasks.publishing import DEFINITION, Node, PublishError, expand, publish
+from tasks.publishing import DEFINITION, Node, PublishError, expand, publish, server_url
 
 
 def expanded(*recipes: str) -> list[dict[str, Node]]:
@@ -12,13 +13,22 @@ def expanded(*recipes: str) -> list[dict[str, Node]]:
     return [deployment for deployment in deployments if isinstance(deployment, dict)]
 
 
-def test_every_recipe_gets_every_deployment() -> None:
-    entrypoints = [str(deployment["entrypoint"]) for deployment in expanded("diabetes")]
-    both = expanded("diabetes", "wine")
-    wine = [entrypoint.replace(":diabetes", ":wine") for entrypoint in entrypoints]
-    assert [deployment["entrypoint"] for deployment in both] == entrypoints + wine
-    names = [deployment["name"] for deployment in both]
-    assert names == ["diabetes"] * len(entrypoints) + ["wine"] * len(entrypoints)
+def test_every_recipe_gets_every_deployment_of_a_recipe_and_the_others_come_once() -> None:
+    listed = expanded("diabetes")
+    entrypoints = [str(deployment["entrypoint"]) for deployment in listed if deployment["name"] == "diabetes"]
+    others = [(deployment["entrypoint"], deployment["name"]) for deployment in listed[len(entrypoints) :]]
+    assert others == [("flows/build.py:build", "default")]
+    both = [(deployment["entrypoint"], deployment["name"]) for deployment in expanded("diabetes", "wine")]
+    wine = [(entrypoint.replace(":diabetes", ":wine"), "wine") for entrypoint in entrypoints]
+    assert both == [(entrypoint, "diabetes") for entrypoint in entrypoints] + wine + others
+
+
+def test_every_deployment_carries_the_version() -> None:
+    definition = yaml.safe_load(DEFINITION.read_text())
+    versioned = expand(definition, ["diabetes", "wine"], "abc-dirty")["deployments"]
+    assert isinstance(versioned, list)
+    assert {str(deployment["version"]) for deployment in versioned if isinstance(deployment, dict)} == {"abc-dirty"}
+    assert expand(definition, ["diabetes"])["deployments"] == definition["deployments"]
 
 
 def test_the_default_recipe_is_what_prefect_yaml_says() -> None:
@@ -28,6 +38,13 @@ def test_the_default_recipe_is_what_prefect_yaml_says() -> None:
 def test_nothing_of_another_recipe_speaks_of_the_default_one() -> None:
     assert "diabetes" not in yaml.safe_dump(expanded("wine"))
     assert "ridgeline.recipe.wine" in yaml.safe_dump(expanded("wine"))
+
+
+def test_without_a_server_there_is_nowhere_to_publish() -> None:
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(PublishError, match="ridgeline up"):
+        server_url()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert server_url() == "http://127.0.0.1:9/api"
 
 
 def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
