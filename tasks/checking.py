@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +20,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
 from tasks import revision
+from tasks.inspection import Inspection
 from tasks.run import run_logger
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ COVERAGE: Final = 80.0
 TIMEOUT: Final = 1800.0
 """Seconds until a command is ended."""
 LAST_LINES: Final = 15
-MIN_ROWS: Final = 40
-"""Fewer rows make no holdout that could judge a model."""
-MAX_REPEATED: Final = 0.1
-"""Share of a sample's rows that may repeat an earlier one."""
 KEPT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "RIDGELINE_SUPERVISED")
 """What a command sees of the environment: neither `PREFECT_…` nor `RIDGELINE_…`, lest a test meets the live state."""
 
@@ -131,26 +128,24 @@ def _lines(output: str | bytes | None) -> list[str]:
 
 
 def _examined(name: str) -> tuple[list[Row], list[str]]:
-    """What each column of a recipe's sample holds, and what is wrong with it."""
-    from recipes import batches, catalog
+    """What each column of a recipe's sample holds, and what validation would say of it if it arrived."""
+    from recipes import catalog
 
     recipe = catalog.load(name)
     frame = recipe.seed_data()
-    findings = [str(finding) for finding in batches.validate(recipe, frame)]
-    if not findings:
-        findings = list(_oddities(recipe, batches.conform(recipe, frame)))
-    return [_summary(frame[column]) for column in frame.columns], findings
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "seed.csv"
+        frame.to_csv(file, index=False)
+        checked = Inspection(recipe, file.name, Path(folder) / "rows.arrow", None).read(file)
+    findings = [str(finding) for finding in (*checked.broken, *checked.odd)]
+    constant = [] if checked.broken else _constant(recipe, frame)
+    return [_summary(frame[column]) for column in frame.columns], findings + constant
 
 
-def _oddities(recipe: Recipe, frame: pd.DataFrame) -> Iterator[str]:
-    """What a schema does not say: too few rows, repeated ones, columns that never vary."""
-    if len(frame) < MIN_ROWS:
-        yield f"{len(frame)} rows are too few: give at least {MIN_ROWS}"
-    if (repeated := int(frame.duplicated().sum())) > MAX_REPEATED * len(frame):
-        yield f"{repeated} of {len(frame)} rows repeat an earlier one: at most {MAX_REPEATED:.0%} may"
-    for name in (*recipe.features, recipe.target):
-        if frame[name].nunique(dropna=True) < 2:
-            yield f"column {name!r} never varies: nothing can be learnt from it"
+def _constant(recipe: Recipe, frame: pd.DataFrame) -> list[str]:
+    learnt = (*recipe.features, recipe.target)
+    flat = [name for name in learnt if frame[name].nunique(dropna=True) < 2]
+    return [f"column {name!r}: never varies, so nothing can be learnt from it" for name in flat]
 
 
 def _summary(column: pd.Series) -> Row:

@@ -52,7 +52,7 @@ def start(settings: Settings, report: Report, *, tied: bool = False) -> bool:
     state = settings.state_dir
     state.mkdir(parents=True, exist_ok=True)
     with FileLock(state / "start.lock"):
-        if _supervised(state):
+        if supervised(state):
             return False
         end_leftovers(state)
         ports.require_free(settings)
@@ -85,7 +85,7 @@ def follow(settings: Settings) -> None:
 
 def sweep(state: Path) -> bool:
     """End what a killed supervisor left behind; False if there was nothing. A live supervisor is left alone."""
-    return False if _supervised(state) else end_leftovers(state)
+    return False if supervised(state) else end_leftovers(state)
 
 
 def end_leftovers(state: Path) -> bool:
@@ -105,7 +105,7 @@ def _supervisors(state: Path) -> list[psutil.Process]:
     found = record.read(state)
     if found and (supervisor := found.supervisor()):
         return [supervisor]
-    if not _supervised(state):
+    if not supervised(state):
         return []
     ours = processes.marked(state)
     return [process for process in ours if process.parent() not in ours]
@@ -116,7 +116,8 @@ def _bury(state: Path) -> None:
         child.wait()
 
 
-def _supervised(state: Path) -> bool:
+def supervised(state: Path) -> bool:
+    """Whether a supervisor holds the lock of a state folder, also one that has not written its record yet."""
     file = state / "supervisor.lock"
     if not file.exists():
         return False

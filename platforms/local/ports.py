@@ -16,13 +16,14 @@ SERVED = ("prefect_port", "qa_port", "prod_port")
 def require_free(settings: Settings) -> None:
     """Raise `PlatformError` naming every port that is taken, and its setting."""
     ports = {name: getattr(settings, name) for name in SERVED}
-    taken = {name: port for name, port in ports.items() if not _free(settings.host, port)}
+    taken = {name: port for name, port in ports.items() if not free(settings.host, port)}
     if taken:
         lines = (f"port {port} is taken{_owner(port)}: set RIDGELINE_{name.upper()}" for name, port in taken.items())
         raise PlatformError("\n".join(lines))
 
 
-def _free(host: str, port: int) -> bool:
+def free(host: str, port: int) -> bool:
+    """Whether nobody listens there; nothing is left open."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,9 +34,14 @@ def _free(host: str, port: int) -> bool:
         return True
 
 
-def _owner(port: int) -> str:
+def listeners() -> dict[int, int | None]:
+    """The TCP ports that somebody listens on, with the pid; None where another user's process is not shown."""
     with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-                return f" by pid {connection.pid}" if connection.pid else ""
-    return ""
+        open_now = [found for found in psutil.net_connections("tcp") if found.status == psutil.CONN_LISTEN]
+        return {found.laddr.port: found.pid for found in open_now if found.laddr}
+    return {}
+
+
+def _owner(port: int) -> str:
+    pid = listeners().get(port)
+    return f" by pid {pid}" if pid else ""

@@ -146,7 +146,7 @@ def wipe(state: Path) -> None:
 
 def _outside(state: Path) -> Path:
     home = OUTSIDE / f"ridgeline-{sockets.identity(state)}"
-    owner = home / "state"
+    owner = home / sockets.OWNER
     if owner.exists() and _copied(state, Path(owner.read_text())):
         (state / "postgres.id").unlink()
         return _outside(state)

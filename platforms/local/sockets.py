@@ -10,9 +10,12 @@ import os
 import secrets
 from pathlib import Path
 
+from platforms.local import files
 from platforms.protocols import PlatformError
 
 SHORT = Path("/tmp")
+OWNER = "state"
+"""The file in a folder outside of the state folder that tells whose it is."""
 
 
 def identity(state: Path) -> str:
@@ -33,7 +36,11 @@ def identity(state: Path) -> str:
 
 def folder(state: Path) -> Path:
     """The state's socket folder, made if missing; raises `PlatformError` if somebody else's stands in its place."""
-    return own(SHORT / f"ridgeline-{identity(state)}")
+    path = own(SHORT / f"ridgeline-{identity(state)}")
+    note = path / OWNER
+    if not note.exists() or note.read_text() != str(state):
+        files.write(note, lambda target: target.write(str(state).encode()))
+    return path
 
 
 def own(path: Path) -> Path:

@@ -1,0 +1,96 @@
+"""What killed installations left on this machine: processes without a supervisor, folders without a state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from platforms.local import control, postgres, processes, sockets
+from platforms.local.diagnosis import Check
+from platforms.settings import ROOT, Settings
+
+FOLDER: Final = re.compile(r"ridgeline-([0-9a-f]{16})")
+
+
+def orphans(settings: Settings) -> Iterator[Check]:
+    """Processes of supervisors that are gone, whatever their state folder."""
+    found = {state: pids for state, pids in _supervised().items() if not control.supervised(state)}
+    for state, pids in sorted(found.items()):
+        text = f"{len(pids)} processes of a dead supervisor of {state} run: {', '.join(map(str, sorted(pids)))}"
+        if state == settings.state_dir:
+            yield Check("leftovers", "problem", text, "`ridgeline down` ends them")
+        else:
+            yield Check("leftovers", "warning", text, f"`RIDGELINE_STATE={state} ridgeline down` ends them")
+    if not found:
+        yield Check("leftovers", "ok", "no process without its supervisor")
+
+
+def folders(settings: Settings) -> Iterator[Check]:
+    """Folders in `/tmp` and `/var/tmp` whose state folder is gone."""
+    known = {_identity(state) for state in _states(settings)}
+    in_use = _sockets()
+    stale = [path for path in _outside() if not _belongs(path, known, in_use)]
+    for path in stale:
+        yield Check("leftovers", "warning", f"{path} belongs to no state folder that is known here", f"rm -r {path}")
+    if not stale:
+        yield Check("leftovers", "ok", "no folder without its state")
+
+
+def _supervised() -> dict[Path, set[int]]:
+    """The pids of all supervised processes by state folder, those that led to this one left out."""
+    me = psutil.Process()
+    mine = {me.pid, *(parent.pid for parent in me.parents())}
+    found: dict[Path, set[int]] = defaultdict(set)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            marker = process.environ().get(processes.MARKER)
+            if marker and process.pid not in mine and process.status() != psutil.STATUS_ZOMBIE:
+                found[Path(marker)].add(process.pid)
+    return found
+
+
+def _outside() -> list[Path]:
+    """This user's folders outside of any state folder."""
+    candidates = [path for parent in (sockets.SHORT, postgres.OUTSIDE) for path in sorted(parent.glob("ridgeline-*"))]
+    return [path for path in candidates if FOLDER.fullmatch(path.name) and _is_mine(path)]
+
+
+def _is_mine(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return path.is_dir() and path.stat().st_uid == os.geteuid()
+    return False
+
+
+def _belongs(path: Path, known: set[str], in_use: Iterable[str]) -> bool:
+    """Whether a state folder has the id in the folder's name, or somebody listens in there."""
+    identity = path.name.removeprefix("ridgeline-")
+    if identity in known or any(socket.startswith(f"{path}/") for socket in in_use):
+        return True
+    note = path / sockets.OWNER
+    return note.is_file() and _identity(Path(note.read_text())) == identity
+
+
+def _identity(state: Path) -> str:
+    """The id of a state folder; unlike `sockets.identity` it makes none."""
+    with contextlib.suppress(OSError):
+        return (state / "postgres.id").read_text().strip()
+    return ""
+
+
+def _states(settings: Settings) -> set[Path]:
+    below = {file.parent for file in (ROOT / ".ridgeline").glob("*/postgres.id")}
+    return below | {settings.state_dir} | set(_supervised())
+
+
+def _sockets() -> list[str]:
+    """The paths of all unix sockets that are bound."""
+    with contextlib.suppress(psutil.Error, OSError):
+        return [str(found.laddr) for found in psutil.net_connections("unix") if found.laddr]
+    return []
