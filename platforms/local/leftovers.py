@@ -38,7 +38,8 @@ def folders(settings: Settings) -> Iterator[Check]:
     in_use = _sockets()
     stale = [path for path in _outside() if not _belongs(path, known, in_use)]
     for path in stale:
-        yield Check("leftovers", "warning", f"{path} belongs to no state folder that is known here", f"rm -r {path}")
+        text = f"{path} is used by nobody, and its state folder {_owner(path) or '(unknown)'} is gone"
+        yield Check("leftovers", "warning", text, f"`rm -r {path}`, unless that folder comes back")
     if not stale:
         yield Check("leftovers", "ok", "no folder without its state")
 
@@ -73,8 +74,15 @@ def _belongs(path: Path, known: set[str], in_use: Iterable[str]) -> bool:
     identity = path.name.removeprefix("ridgeline-")
     if identity in known or any(socket.startswith(f"{path}/") for socket in in_use):
         return True
-    note = path / sockets.OWNER
-    return note.is_file() and _identity(Path(note.read_text())) == identity
+    owner = _owner(path)
+    return owner is not None and _identity(owner) == identity
+
+
+def _owner(path: Path) -> Path | None:
+    """The state folder that a folder says it belongs to; older ones say nothing."""
+    with contextlib.suppress(OSError):
+        return Path((path / sockets.OWNER).read_text())
+    return None
 
 
 def _identity(state: Path) -> str:
