@@ -46,7 +46,7 @@ format: setup ## let ruff mend and format the code
 	@$(VENV)/bin/ruff format .
 
 lock: setup ## resolve the dependencies anew and write requirements.lock
-	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --upgrade \
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --upgrade --python-version 3.11 --no-header \
 		--no-annotate --quiet --output-file requirements.lock
 
 $(VENV)/bin/python:
