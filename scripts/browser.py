@@ -108,7 +108,13 @@ def browser(width: int = 1400, height: int = 900) -> Iterator[Page]:
         flags = [*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
         if os.geteuid() == 0:
             flags.append("--no-sandbox")
-        process = subprocess.Popen([program, *flags], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            [program, *flags],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | {"TMPDIR": profile},
+        )
         try:
             with connect(_page_socket(process), max_size=None) as connection:
                 yield Page(connection)
