@@ -7,89 +7,21 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
-from platforms.local import postgres
-from platforms.settings import ROOT
-from recipes import catalog
 from scripts.browser import browser
+from tests.installation import Installation, make_batch, started
 from tests.platforms.local.supervised import wait_for
-from tests.ports import free_port
-
-ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
-
-Document = dict[str, list[dict[str, object]]]
-
-
-class Installation:
-    """One state folder with ports of its own, used by the command line only."""
-
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "state"
-        self.env_file = folder / "env"
-        names = ("PREFECT", "QA", "PROD", "MLFLOW")
-        ports = {f"RIDGELINE_{name}_PORT": str(free_port()) for name in names}
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RIDGELINE_"))},
-            **ports,
-            "RIDGELINE_STATE": str(self.state),
-            "RIDGELINE_ENV_FILE": str(self.env_file),
-        }
-
-    def run(self, *arguments: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
-        """One `ridgeline` command; the pipes would keep it from returning if something it started held them."""
-        command = [sys.executable, "-m", "cli.main", *arguments]
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout
-        )
-
-    def status(self) -> Document:
-        document: Document = json.loads(self.run("status", "--json").stdout)
-        return document
-
-    def pid(self, service: str) -> int:
-        return next(int(str(entry["pid"])) for entry in self.status()["services"] if entry["name"] == service)
-
-    def healthy(self) -> set[str]:
-        return {str(entry["name"]) for entry in self.status()["services"] if entry["healthy"]}
-
-    def processes(self) -> list[psutil.Process]:
-        """Everything that runs in the name of this state folder."""
-        return [process for process in psutil.process_iter() if str(self.state) in _environment(process)]
-
-    def score(self) -> httpx.Response:
-        """What production answers to one row, asked as the status document says."""
-        prod = next(entry for entry in self.status()["endpoints"] if entry["environment"] == "prod")
-        _, key = (ROOT / str(prod["key_file"])).read_text().splitlines()[0].split()
-        headers = {"authorization": f"Bearer {key}"}
-        return httpx.post(f"{prod['url']}/score", json={"data": [ROW]}, headers=headers, trust_env=False)
-
-
-def _environment(process: psutil.Process) -> str:
-    try:
-        return str(process.environ().get("RIDGELINE_SUPERVISED", ""))
-    except psutil.Error:
-        return ""
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Services that were started once by `up --detach`."""
-    made = Installation(tmp_path_factory.mktemp("installation"))
-    try:
-        done = made.run("up", "--detach")
-        assert done.returncode == 0, done.stdout + done.stderr
+    """Services that were started once."""
+    with started(tmp_path_factory.mktemp("installation")) as made:
         yield made
-    finally:
-        made.run("down")
-        postgres.wipe(made.state)
 
 
 def test_the_whole_life_of_an_installation(installation: Installation) -> None:
@@ -152,9 +84,7 @@ def a_killed_service_comes_back(installation: Installation, service: str) -> Non
 
 def a_batch_survives_the_death_of_everything(installation: Installation) -> None:
     """Kill server, worker, listener and launcher while a batch is on its way: it arrives, once."""
-    batch = installation.state / "a new batch.csv"
-    rows = catalog.load("diabetes").seed_data().head(40)
-    rows.assign(Y=rows["Y"] + 1).to_csv(batch, index=False)
+    batch = make_batch(installation.state / "a new batch.csv", rows=40, shift=1.0)
     assert installation.run("ingest", str(batch), "--recipe", "diabetes").returncode == 0
     for service in ("listener", "server", "worker", "launcher"):
         os.kill(installation.pid(service), signal.SIGKILL)

@@ -1,0 +1,94 @@
+"""One installation for tests: a state folder and ports of its own, used by the command line only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+from platforms.local import postgres
+from platforms.settings import ROOT
+from recipes import catalog
+from tests.ports import free_port
+
+ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
+
+Document = dict[str, list[dict[str, object]]]
+
+
+class Installation:
+    """One state folder with ports of its own, used by the command line only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "state"
+        self.env_file = folder / "env"
+        names = ("PREFECT", "QA", "PROD", "MLFLOW")
+        ports = {f"RIDGELINE_{name}_PORT": str(free_port()) for name in names}
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RIDGELINE_"))},
+            **ports,
+            "RIDGELINE_STATE": str(self.state),
+            "RIDGELINE_ENV_FILE": str(self.env_file),
+        }
+
+    def run(self, *arguments: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+        """One `ridgeline` command; the pipes would keep it from returning if something it started held them."""
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout
+        )
+
+    def status(self) -> Document:
+        document: Document = json.loads(self.run("status", "--json").stdout)
+        return document
+
+    def pid(self, service: str) -> int:
+        return next(int(str(entry["pid"])) for entry in self.status()["services"] if entry["name"] == service)
+
+    def healthy(self) -> set[str]:
+        return {str(entry["name"]) for entry in self.status()["services"] if entry["healthy"]}
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs in the name of this state folder."""
+        return [process for process in psutil.process_iter() if str(self.state) in _environment(process)]
+
+    def score(self) -> httpx.Response:
+        """What production answers to one row, asked as the status document says."""
+        prod = next(entry for entry in self.status()["endpoints"] if entry["environment"] == "prod")
+        _, key = (ROOT / str(prod["key_file"])).read_text().splitlines()[0].split()
+        headers = {"authorization": f"Bearer {key}"}
+        return httpx.post(f"{prod['url']}/score", json={"data": [ROW]}, headers=headers, trust_env=False)
+
+
+def _environment(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get("RIDGELINE_SUPERVISED", ""))
+    except psutil.Error:
+        return ""
+
+
+def make_batch(file: Path, rows: int, shift: float) -> Path:
+    """Write rows of the seed data with other targets: content that never arrived before."""
+    frame = catalog.load("diabetes").seed_data().sample(rows, random_state=rows)
+    frame.assign(Y=frame["Y"] + shift).to_csv(file, index=False)
+    return file
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Installation]:
+    """An installation that `up --detach` has brought up on an empty state, and that is wiped at the end."""
+    made = Installation(folder)
+    try:
+        done = made.run("up", "--detach", timeout=420)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield made
+    finally:
+        made.run("down")
+        postgres.wipe(made.state)
