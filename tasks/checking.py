@@ -36,8 +36,8 @@ COVERAGE: Final = 80.0
 TIMEOUT: Final = 1800.0
 """Seconds until a command is ended."""
 LAST_LINES: Final = 15
-KEPT: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "RIDGELINE_SUPERVISED")
-"""What a command sees of the environment: neither `PREFECT_…` nor `RIDGELINE_…`, lest a test meets the live state."""
+HIDDEN: Final = ("PREFECT_", "RIDGELINE_", "SCORING_", "COV_", "PYTEST_", "TMPDIR")
+"""How the variables begin that no command sees: a test must not meet the live state, or sockets in a long `TMPDIR`."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _output(command: Command) -> tuple[int, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
         # Coverage data of two builds at once must not meet, and `.env` names the live state.
         names = {"COVERAGE_FILE": str(Path(folder) / "coverage"), "RIDGELINE_ENV_FILE": os.devnull}
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
         try:
             done = subprocess.run(
                 command.arguments,

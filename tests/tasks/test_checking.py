@@ -82,11 +82,12 @@ def test_a_command_that_is_not_there_fails() -> None:
 
 
 def test_commands_do_not_see_the_live_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    monkeypatch.setenv("RIDGELINE_STATE", "/live")
-    state = run("import os\nprint(os.getcwd(), sorted(name for name in os.environ if name[:2] in ('PR', 'RI')))")
-    assert state.message == f"{ROOT} ['RIDGELINE_ENV_FILE']"
-    assert run("import os\nprint(os.environ['RIDGELINE_ENV_FILE'])").message == os.devnull
+    live = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "RIDGELINE_STATE": "/live", "TMPDIR": "/live/" + 100 * "x"}
+    for name, value in {**live, "UV_INDEX": "kept"}.items():
+        monkeypatch.setenv(name, value)
+    names = [*live, "UV_INDEX", "RIDGELINE_ENV_FILE"]
+    state = run(f"import os\nprint(os.getcwd(), [os.environ.get(name) for name in {names}])")
+    assert state.message == f"{ROOT} {[None, None, None, 'kept', os.devnull]}"
 
 
 def test_the_usual_commands() -> None:
