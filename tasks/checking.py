@@ -37,7 +37,7 @@ TIMEOUT: Final = 1800.0
 """Seconds until a command is ended."""
 LAST_LINES: Final = 15
 HIDDEN: Final = ("PREFECT_", "RIDGELINE_", "SCORING_", "COV_", "PYTEST_", "TMPDIR")
-"""How the variables begin that no command sees: a test must not meet the live state, or sockets in a long `TMPDIR`."""
+"""How the variables begin that no command sees: tests must not meet the live state; sockets want a short `TMPDIR`."""
 
 
 @dataclass(frozen=True)
