@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,10 @@ from platforms.protocols import Platform
 from platforms.settings import Settings
 from tests import prefect_server as server
 from tests.ports import free_port
+
+_HOME = tempfile.TemporaryDirectory(prefix="ridgeline-tests-", ignore_cleanup_errors=True)
+# Before anything imports Prefect: a developer's `.env` may point to services of a state folder that is gone.
+os.environ["PREFECT_HOME"] = _HOME.name
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class Supervisor:
     phase: record.Phase = "starting"
     _services: list[Service] = field(default_factory=list)
     _keepers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _strangers: list[psutil.Process] = field(default_factory=lambda: psutil.Process().children())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; raises `PlatformError` if a service cannot be brought up at first."""
@@ -99,7 +100,7 @@ class Supervisor:
 
     def _reap(self, before: set[int]) -> set[int]:
         """Bury adopted children. asyncio buries its own at once, so whoever is dead twice in a row is adopted."""
-        dead = {child.pid for child in psutil.Process().children() if _is_zombie(child)}
+        dead = {child.pid for child in self._children() if _is_zombie(child)}
         for pid in dead & before:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
@@ -114,16 +115,20 @@ class Supervisor:
         await asyncio.gather(self._endpoints, return_exceptions=True)
         await self._stop("launcher", "server")
         await self._stop("postgres")
-        await asyncio.to_thread(lambda: processes.end(processes.tree(psutil.Process().children()), 3))
+        await asyncio.to_thread(lambda: processes.end(processes.tree(self._children()), 3))
 
     async def _stop(self, *names: str) -> None:
         await asyncio.gather(*(service.stop() for service in self._services if service.spec.name in names))
+
+    def _children(self) -> list[psutil.Process]:
+        """Everything that was started here or was adopted; what this process had before is none of its business."""
+        return [child for child in psutil.Process().children() if child not in self._strangers]
 
     def _end_runs(self) -> None:
         """End flow runs and their jobs while the server can still be told: the launcher's forks and all orphans."""
         pids = {service.spec.name: service.pid for service in self._services}
         serving = {*pids.values(), *(status.pid for status in self.replicas.services())}
-        mine = psutil.Process().children()
+        mine = self._children()
         forks = [fork for child in mine if child.pid == pids.get("launcher") for fork in child.children()]
         processes.end(processes.tree([*forks, *(child for child in mine if child.pid not in serving)]), 8)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,19 +122,15 @@ def test_a_supervisor_that_ends_by_itself_is_noticed(settings: Settings) -> None
         control.follow(settings)
 
 
-def test_adopting_makes_this_process_a_client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    import prefect.context
-    from prefect.settings import PREFECT_API_URL
-
-    names = services.environment(settings)
-    for name in names:
-        monkeypatch.setenv(name, "")
-    monkeypatch.delenv(processes.MARKER)
-    monkeypatch.setattr(prefect.context, "GLOBAL_SETTINGS_CONTEXT", prefect.context.GLOBAL_SETTINGS_CONTEXT)
+def test_adopting_makes_a_process_a_client(settings: Settings) -> None:
+    code = (
+        "import os, prefect.context\nfrom platforms.local import control, processes\n"
+        "from platforms.settings import Settings\nfrom prefect.settings import PREFECT_API_URL\n"
+        "control.adopt(Settings())\nprint(PREFECT_API_URL.value(), processes.MARKER in os.environ)"
+    )
     settings.state_dir.mkdir()
-    control.adopt(settings)
-    assert PREFECT_API_URL.value() == f"{settings.prefect_url}/api"
-    assert processes.MARKER not in os.environ
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{settings.prefect_url}/api False\n", done.stderr
 
 
 def test_the_caller_s_files_are_not_held(settings: Settings, mode: list[str]) -> None:
