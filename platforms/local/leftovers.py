@@ -16,19 +16,24 @@ from platforms.local import control, postgres, processes, sockets
 from platforms.local.diagnosis import Check
 from platforms.settings import ROOT, Settings
 
+REAPERS: Final = ("systemd", "init", "tini", "docker-init")
+"""What a process whose parent died is handed to, besides process 1 and supervisors."""
 FOLDER: Final = re.compile(r"ridgeline-([0-9a-f]{16})")
 
 
 def orphans(settings: Settings) -> Iterator[Check]:
     """Processes of supervisors that are gone, whatever their state folder."""
-    found = {state: pids for state, pids in _supervised().items() if not control.supervised(state)}
-    for state, pids in sorted(found.items()):
-        text = f"{len(pids)} processes of a dead supervisor of {state} run: {', '.join(map(str, sorted(pids)))}"
-        if state == settings.state_dir:
+    mine = settings.state_dir
+    unsupervised = {state: found for state, found in _marked().items() if not control.supervised(state)}
+    left = {state: found for state, found in unsupervised.items() if state == mine or _abandoned(found)}
+    for state, found in sorted(left.items()):
+        pids = ", ".join(str(pid) for pid in sorted(process.pid for process in found))
+        text = f"{len(found)} processes of a dead supervisor of {state} run: {pids}"
+        if state == mine:
             yield Check("leftovers", "problem", text, "`ridgeline down` ends them")
         else:
             yield Check("leftovers", "warning", text, f"`RIDGELINE_STATE={state} ridgeline down` ends them")
-    if not found:
+    if not left:
         yield Check("leftovers", "ok", "no process without its supervisor")
 
 
@@ -44,17 +49,30 @@ def folders(settings: Settings) -> Iterator[Check]:
         yield Check("leftovers", "ok", "no folder without its state")
 
 
-def _supervised() -> dict[Path, set[int]]:
-    """The pids of all supervised processes by state folder, those that led to this one left out."""
+def _marked() -> dict[Path, set[psutil.Process]]:
+    """All processes that some supervisor started by its state folder, those that led to this one left out."""
     me = psutil.Process()
-    mine = {me.pid, *(parent.pid for parent in me.parents())}
-    found: dict[Path, set[int]] = defaultdict(set)
+    mine = {me, *me.parents()}
+    found: dict[Path, set[psutil.Process]] = defaultdict(set)
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            marker = process.environ().get(processes.MARKER)
-            if marker and process.pid not in mine and process.status() != psutil.STATUS_ZOMBIE:
-                found[Path(marker)].add(process.pid)
+        marker = _marker(process)
+        if marker and process not in mine:
+            found[Path(marker)].add(process)
     return found
+
+
+def _marker(process: psutil.Process) -> str | None:
+    with contextlib.suppress(psutil.Error, OSError):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return process.environ().get(processes.MARKER)
+    return None
+
+
+def _abandoned(found: set[psutil.Process]) -> bool:
+    """Whether one of them was handed to the system because its parent died; tests look after theirs themselves."""
+    parents = [process.parent() for process in found]
+    outside = [parent for parent in parents if parent not in found]
+    return any(parent is None or parent.pid == 1 or parent.name() in REAPERS or _marker(parent) for parent in outside)
 
 
 def _outside() -> list[Path]:
@@ -94,7 +112,7 @@ def _identity(state: Path) -> str:
 
 def _states(settings: Settings) -> set[Path]:
     below = {file.parent for file in (ROOT / ".ridgeline").glob("*/postgres.id")}
-    return below | {settings.state_dir} | set(_supervised())
+    return below | {settings.state_dir} | set(_marked())
 
 
 def _sockets() -> list[str]:

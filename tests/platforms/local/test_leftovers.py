@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,16 +29,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @contextmanager
 def sleeper(state: Path) -> Iterator[int]:
-    """A process that a supervisor of this state folder seems to have started."""
-    code = "import time; print('up', flush=True); time.sleep(60)"
+    """A process that a supervisor of this state folder seems to have started, and that has lost its parent."""
+    code = "import subprocess as s; print(s.Popen(['sleep', '60'], stdout=s.DEVNULL, stderr=s.DEVNULL).pid)"
     environment = {**os.environ, processes.MARKER: str(state)}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        process.stdout.readline()
-        try:
-            yield process.pid
-        finally:
-            process.kill()
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    pid = int(done.stdout)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
 
 
 def mine(settings: Settings, *others: Path) -> list[tuple[str, str]]:
@@ -69,6 +69,16 @@ def test_processes_of_a_live_supervisor_are_none(settings: Settings) -> None:
         assert mine(settings) == []
 
 
+def test_processes_that_somebody_looks_after_are_none(settings: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    environment = {**os.environ, processes.MARKER: str(other)}
+    with subprocess.Popen(["sleep", "60"], env=environment) as process:
+        try:
+            assert mine(settings, other) == []
+        finally:
+            process.kill()
+
+
 def test_what_started_the_doctor_is_no_leftover(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "import os, sys\nfrom platforms.local import leftovers\nfrom platforms.settings import Settings\n"
@@ -80,7 +90,7 @@ def test_what_started_the_doctor_is_no_leftover(settings: Settings, monkeypatch:
 
 
 def test_nothing_left_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch, short: Path) -> None:
-    monkeypatch.setattr(leftovers, "_supervised", dict)
+    monkeypatch.setattr(leftovers, "_marked", dict)
     checks = [*leftovers.orphans(settings), *leftovers.folders(settings)]
     assert [(check.status, check.message) for check in checks] == [
         ("ok", "no process without its supervisor"),
