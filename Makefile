@@ -36,7 +36,7 @@ test: setup ## check style, types and imports, then run the tests
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(VENV)/bin/pytest -n 2 --cov -m "not long"
+	@$(VENV)/bin/pytest -n 2 --randomly-seed=440928386 --cov -m "not long"
 
 test-long: setup ## run the tests that take longer
 	@$(VENV)/bin/pytest -m long

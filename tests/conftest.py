@@ -20,6 +20,13 @@ _HOME = tempfile.TemporaryDirectory(prefix="ridgeline-tests-", ignore_cleanup_er
 os.environ["PREFECT_HOME"] = _HOME.name
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep everything that needs a Prefect server on one worker, so that only one has to be started."""
+    for item in items:
+        if "prefect_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings that point into the test's folder, in the environment too, so that child processes see the same."""

@@ -52,8 +52,12 @@ def test_another_version_of_the_server_is_a_problem(settings: Settings, monkeypa
     assert message.endswith("this is 3.0.0")
 
 
-def test_a_pool_that_nobody_polls_is_paused_or_missing(settings: Settings) -> None:
-    assert told(settings, "work pool") == [("problem", "no worker polls ridgeline")]
+def test_a_pool_that_nobody_polls_is_told(settings: Settings) -> None:
+    mine = pool_of_its_own(settings, "unpolled")
+    assert told(mine, "work pool") == [("problem", "no worker polls unpolled")]
+
+
+def test_a_pool_that_is_missing_is_told(settings: Settings) -> None:
     other = settings.model_copy(update={"work_pool": "other"})
     assert told(other, "work pool") == [("problem", "other does not exist")]
 
@@ -61,12 +65,19 @@ def test_a_pool_that_nobody_polls_is_paused_or_missing(settings: Settings) -> No
 def test_a_paused_pool_is_told(settings: Settings) -> None:
     from prefect.client.schemas.actions import WorkPoolUpdate
 
+    mine = pool_of_its_own(settings, "paused")
     with get_client(sync_client=True) as client:
-        client.update_work_pool("ridgeline", WorkPoolUpdate(is_paused=True))
-        try:
-            assert told(settings, "work pool") == [("problem", "ridgeline is paused")]
-        finally:
-            client.update_work_pool("ridgeline", WorkPoolUpdate(is_paused=False))
+        client.update_work_pool("paused", WorkPoolUpdate(is_paused=True))
+    assert told(mine, "work pool") == [("problem", "paused is paused")]
+
+
+def pool_of_its_own(settings: Settings, name: str) -> Settings:
+    """Make a work pool that no other test touches, and settings that name it."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+
+    with get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process"), overwrite=True)
+    return settings.model_copy(update={"work_pool": name})
 
 
 def test_a_polled_pool_is_ready(settings: Settings) -> None:
