@@ -19,10 +19,11 @@ DRAWN: Final = 2.0
 
 
 def newest_run(flow: str) -> str:
-    """The id of a flow's newest run."""
+    """The id of a flow's newest run that has begun; scheduled ones lie in the future."""
     with get_client(sync_client=True) as client:
         named = FlowFilter(name=FlowFilterName(any_=[flow]))
-        return str(client.read_flow_runs(flow_filter=named, sort=FlowRunSort.START_TIME_DESC, limit=1)[0].id)
+        runs = client.read_flow_runs(flow_filter=named, sort=FlowRunSort.START_TIME_DESC)
+        return str(next(run.id for run in runs if run.start_time))
 
 
 def dashboard(page: Page, url: str, file: Path) -> None:
