@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-long format lock
+.PHONY: help setup azure demo up down test test-long format lock
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -14,6 +14,7 @@ export UV_NATIVE_TLS ?= 1
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ridgeline-setup
+AZURE := $(VENV)/.ridgeline-azure
 # A uv on the PATH may be a shim that finds no uv, so it is asked.
 UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/uv)
 
@@ -31,14 +32,16 @@ up: setup ## start all services in the background and wait until they are ready
 down: ## stop everything that runs in this clone
 	@if [ -x $(VENV)/bin/ridgeline ]; then $(VENV)/bin/ridgeline down; else echo "nothing was running"; fi
 
-test: setup ## check style, types and imports, then run the tests
+azure: $(AZURE) ## install the SDKs of the Azure platform too
+
+test: azure ## check style, types and imports, then run the tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/pytest -n 2 --randomly-seed=440928386 --cov -m "not long"
 
-test-long: setup ## run the tests that take longer
+test-long: azure ## run the tests that take longer
 	@$(VENV)/bin/pytest -m long
 
 format: setup ## let ruff mend and format the code
@@ -60,4 +63,9 @@ $(STAMP): pyproject.toml requirements.lock | $(VENV)/bin/python
 		|| { echo "uv cannot be installed: see above; with a uv on the PATH this step is not needed" >&2; exit 1; }; fi
 	@echo "installing what requirements.lock names into $(VENV)"
 	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e . --group dev
+	@touch $@
+
+$(AZURE): $(STAMP)
+	@echo "installing the Azure SDKs that requirements.lock names into $(VENV)"
+	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
 	@touch $@
