@@ -39,7 +39,7 @@ test: azure ## check style, types and imports, then run the tests
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(VENV)/bin/pytest -n 2 --randomly-seed=440928386 --cov -m "not long"
+	@$(VENV)/bin/pytest -n 2 --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
 test-long: azure ## run the tests that take longer
 	@$(VENV)/bin/pytest -m long

@@ -21,10 +21,11 @@ os.environ["PREFECT_HOME"] = _HOME.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep everything that needs a Prefect server on one worker, so that only one has to be started."""
+    """Keep all that needs a Prefect server on one worker, so that one server is enough, and begin with the longest."""
     for item in items:
         if "prefect_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("prefect"))
+    items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
 
 
 @pytest.fixture

@@ -20,6 +20,9 @@ from tests.ports import free_port
 
 ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
 
+NOT_INHERITED = ("PREFECT_", "RIDGELINE_", "COVERAGE")
+"""What these tests cover, smaller ones cover too; to measure it in a dozen processes doubles their time."""
+
 Document = dict[str, list[dict[str, object]]]
 
 
@@ -32,7 +35,7 @@ class Installation:
         names = ("PREFECT", "QA", "PROD", "MLFLOW")
         ports = {f"RIDGELINE_{name}_PORT": str(free_port()) for name in names}
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RIDGELINE_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)},
             **ports,
             "RIDGELINE_STATE": str(self.state),
             "RIDGELINE_ENV_FILE": str(self.env_file),
