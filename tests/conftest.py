@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-def platform(settings: Settings) -> Iterator[Platform]:
+def platform(settings: Settings, mlflow_database: Path) -> Iterator[Platform]:
     """The local platform in the test's folder, as the tasks see it."""
+    copy_database(mlflow_database, settings.state_dir)
     selection.current.cache_clear()
     yield selection.current()
     selection.current.cache_clear()
@@ -47,12 +49,19 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database: to make one takes seconds, to copy it none."""
+    """An empty MLflow database, made once for all workers: to make one takes seconds, to copy it none."""
     from platforms.local.registry import MlflowRegistry
 
-    state = tmp_path_factory.mktemp("mlflow")
+    shared = tmp_path_factory.getbasetemp()
+    state = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "prepared"
     MlflowRegistry(state).prepare()
     return state / "mlflow" / "mlflow.db"
+
+
+def copy_database(database: Path, state: Path) -> None:
+    """Give a state folder the empty MLflow database."""
+    (state / "mlflow").mkdir(parents=True, exist_ok=True)
+    shutil.copy(database, state / "mlflow")
 
 
 @pytest.fixture(scope="session")

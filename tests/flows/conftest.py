@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from platforms.protocols import JobFailedError, Platform, TrainingJob
 from platforms.settings import Settings
 from recipes import catalog
 from tests.background import background
+from tests.conftest import copy_database
 from tests.platforms.local.supervised import wait_for
 from tests.tasks.made import make_outputs
 
@@ -47,8 +47,7 @@ def loop_platform(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Platform]:
     """The local platform with a scripted compute, as the flows of this test see it."""
-    (settings.state_dir / "mlflow").mkdir(parents=True)
-    shutil.copy(mlflow_database, settings.state_dir / "mlflow")
+    copy_database(mlflow_database, settings.state_dir)
     built = dataclasses.replace(selection.load(settings), compute=compute)
     monkeypatch.setattr(selection, "load", lambda _: built)
     selection.current.cache_clear()

@@ -6,20 +6,13 @@ from pathlib import Path
 import pytest
 
 from platforms.local.registry import MlflowRegistry
+from tests.conftest import copy_database
 from tests.platforms.contracts.registry import RegistryContract, job, outputs
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder with an empty database: making one takes seconds."""
-    state = tmp_path_factory.mktemp("prepared")
-    MlflowRegistry(state).prepare()
-    return state
-
-
 @pytest.fixture
-def registry(prepared: Path, tmp_path: Path) -> MlflowRegistry:
-    shutil.copytree(prepared, tmp_path / "state")
+def registry(mlflow_database: Path, tmp_path: Path) -> MlflowRegistry:
+    copy_database(mlflow_database, tmp_path / "state")
     return MlflowRegistry(tmp_path / "state")
 
 
