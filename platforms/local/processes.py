@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def find(pid: int, created: float) -> psutil.Process | None:
     """The process that had this pid and creation time (seconds since 1970), if it still runs."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        if abs(process.create_time() - created) < 0.1 and process.status() != psutil.STATUS_ZOMBIE:
+        if abs(process.create_time() - created) < 0.1 and not is_zombie(process):
             return process
     return None
 
@@ -58,10 +59,10 @@ def end(processes: Collection[psutil.Process], grace: float, by: signal.Signals 
         with contextlib.suppress(psutil.Error):
             process.send_signal(by)
             process.send_signal(signal.SIGCONT)
-    for process in psutil.wait_procs(processes, grace)[1]:
+    for process in _await_ends(processes, grace):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(processes, 5)
+    _await_ends(processes, 5)
 
 
 def end_all(processes: Collection[psutil.Process], grace: float) -> None:
@@ -69,6 +70,22 @@ def end_all(processes: Collection[psutil.Process], grace: float) -> None:
     databases = {process for process in processes if _is_database(process)}
     end(set(processes) - databases, grace)
     end(databases, grace, signal.SIGINT)
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    """Whether the process has ended and only waits for its parent to ask how."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _await_ends(processes: Collection[psutil.Process], seconds: float) -> Collection[psutil.Process]:
+    """Those that still run after so long. A container's first process may never bury what it adopts."""
+    deadline = time.monotonic() + seconds
+    left = list(processes)
+    while left and time.monotonic() < deadline:
+        left = [process for process in psutil.wait_procs(left, 0.05)[1] if not is_zombie(process)]
+    return left
 
 
 def kill_group(pid: int) -> None:

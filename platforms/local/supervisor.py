@@ -100,7 +100,7 @@ class Supervisor:
 
     def _reap(self, before: set[int]) -> set[int]:
         """Bury adopted children. asyncio buries its own at once, so whoever is dead twice in a row is adopted."""
-        dead = {child.pid for child in self._children() if _is_zombie(child)}
+        dead = {child.pid for child in self._children() if processes.is_zombie(child)}
         for pid in dead & before:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
@@ -131,12 +131,6 @@ class Supervisor:
         mine = self._children()
         forks = [fork for child in mine if child.pid == pids.get("launcher") for fork in child.children()]
         processes.end(processes.tree([*forks, *(child for child in mine if child.pid not in serving)]), 8)
-
-
-def _is_zombie(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return process.status() == psutil.STATUS_ZOMBIE
-    return False
 
 
 def main() -> None:

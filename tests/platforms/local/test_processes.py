@@ -75,3 +75,12 @@ def test_killing_a_group_that_is_gone_is_no_error(sleeper: subprocess.Popen[byte
     sleeper.kill()
     sleeper.wait()
     processes.kill_group(sleeper.pid)
+
+
+def test_an_ended_process_that_nobody_buries_is_not_waited_for() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 60 & exec sleep 60"]) as careless:
+        while not (children := psutil.Process(careless.pid).children()):
+            pass
+        processes.end(children, grace=3600)
+        assert [child.status() for child in children] == [psutil.STATUS_ZOMBIE]
+        careless.kill()
