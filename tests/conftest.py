@@ -22,7 +22,7 @@ os.environ["PREFECT_HOME"] = _HOME.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all that needs a Prefect server on one worker, so that one server is enough, and begin with the longest."""
+    """Keep all that needs a Prefect server on one worker, so that one is enough, and begin with the longest."""
     for item in items:
         if "prefect_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("prefect"))

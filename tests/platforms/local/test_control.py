@@ -96,12 +96,13 @@ def test_what_a_killed_supervisor_left_is_ended_before_the_next_start(settings: 
     assert found
     left = found.services[0].status.pid
     assert left
+    created = processes.created(left)
     psutil.Process(found.pid).kill()
     psutil.wait_procs([psutil.Process(found.pid)], 5)
     assert control.running(settings.state_dir) is None
-    assert psutil.pid_exists(left)
+    assert processes.find(left, created)
     assert control.start(settings, quiet)
-    assert not psutil.pid_exists(left)
+    assert processes.find(left, created) is None
 
 
 @pytest.mark.usefixtures("mode")
