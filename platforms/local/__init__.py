@@ -18,19 +18,20 @@ def build(settings: Settings) -> Platform:
     from platforms.local.secrets import FileSecrets
     from platforms.local.storage import LocalStorage
     from platforms.local.telemetry import FileTelemetry
-    from platforms.local.traffic import LocalTrafficLog
+    from platforms.local.traffic import LocalTrafficLog, traffic_root
 
     state = settings.state_dir
+    storage = LocalStorage.of(settings)
     secrets = FileSecrets(state / "secrets")
     return Platform(
         name="local",
-        storage=LocalStorage(state / "storage"),
+        storage=storage,
         datasets=DeltaStore(state / "tables"),
         compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
         registry=MlflowRegistry(state, f"http://{settings.host}:{settings.mlflow_port}"),
         images=LocalImages(settings),
         endpoints=LocalEndpoints(settings, secrets),
-        traffic=LocalTrafficLog(state / "traffic"),
+        traffic=LocalTrafficLog(traffic_root(settings), storage),
         secrets=secrets,
         lock=FileLockTable(state / "locks"),
         journal=FileJournal(state / "journal"),
