@@ -16,6 +16,7 @@ COMMANDS = {
     "data": ("cli.data", "Show a recipe's table and its batches."),
     "doctor": ("cli.doctor", "Check the installation and say what to do; changes nothing."),
     "history": ("cli.history", "Print the journal of a recipe."),
+    "log": ("cli.log", "Write a recipe's request log to a Parquet file."),
     "mlflow": ("cli.mlflow", "Show training runs and model versions in the MLflow UI."),
     "listen": ("cli.listen", "Start a validation for each arriving file; a service that `up` starts."),
 }

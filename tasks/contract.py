@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Final
 
 import httpx
@@ -11,11 +12,13 @@ import numpy as np
 
 from platforms.protocols import EndpointStatus, ModelVersion, PlatformError
 from platforms.selection import current
-from tasks.run import run_logger
+from tasks.run import run_id, run_logger
 from training import outputs
 
 TOLERANCE: Final = 1e-9
 """Largest relative difference between a served prediction and the training job's."""
+TEST_ID: Final = "api-test-"
+"""How the ids of the tests' requests begin, so that the log tells them from those of clients."""
 BLOCK: Final = 500
 """Rows in one parity request."""
 
@@ -26,7 +29,8 @@ class ContractError(PlatformError):
 
 def check_endpoint(model: ModelVersion, status: EndpointStatus) -> None:
     """Test health, metadata, schema, error answers and parity; raises `ContractError` with all differences."""
-    with httpx.Client(base_url=status.url, headers=_authorization(status), timeout=30.0) as client:
+    hooks = {"request": [_identify(f"{TEST_ID}{run_id()}-{status.environment}")]}
+    with httpx.Client(base_url=status.url, headers=_authorization(status), timeout=30.0, event_hooks=hooks) as client:
         differences = list(_differences(client, model, status))
     if differences:
         raise ContractError(
@@ -34,6 +38,16 @@ def check_endpoint(model: ModelVersion, status: EndpointStatus) -> None:
             + "; ".join(differences)
         )
     run_logger().info("%s endpoint %s passed its API tests", status.environment, status.url)
+
+
+def _identify(prefix: str) -> Callable[[httpx.Request], None]:
+    """Give each request an id of its own."""
+    numbers = count(1)
+
+    def identify(request: httpx.Request) -> None:
+        request.headers["x-request-id"] = f"{prefix}-{next(numbers)}"
+
+    return identify
 
 
 def _authorization(status: EndpointStatus) -> dict[str, str]:
