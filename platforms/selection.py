@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 from platforms.protocols import Platform, Storage
 from platforms.settings import Settings
+
+
+@dataclass(frozen=True)
+class StorageSource:
+    """What `storage` needs of an environment: one module of ours with what it imports, and packages by name."""
+
+    module: str
+    packages: tuple[str, ...]
 
 
 @cache
@@ -30,3 +39,10 @@ def storage(settings: Settings) -> Storage:
             from platforms.local.storage import LocalStorage
 
             return LocalStorage.of(settings)
+
+
+def storage_source(settings: Settings) -> StorageSource:
+    """Where `storage` comes from, for whoever takes it elsewhere."""
+    match settings.platform:
+        case "local":
+            return StorageSource("platforms.local.storage", ())

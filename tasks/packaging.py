@@ -23,6 +23,7 @@ from prefect import task
 
 from platforms.protocols import Image, ModelVersion
 from platforms.selection import current
+from tasks.shipper_context import copy_shipper
 from training import outputs
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -52,20 +53,29 @@ def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
     shutil.copytree(SERVICE, context / "scoring_service", ignore=shutil.ignore_patterns("__pycache__"))
     (context / "schema.json").write_text(json.dumps(serving_schema(catalog.load(recipe)), indent=2) + "\n")
     _write_environment(context, json.loads((job_outputs / outputs.RESULT).read_text())["requirements"])
+    (context / "requirements-shipper.txt").write_text(_requirements(_pins(copy_shipper(context))))
     (context / MANIFEST).write_text(json.dumps({"files": _digests(context)}, indent=2, sort_keys=True) + "\n")
 
 
 def _write_environment(context: Path, model_requirements: Iterable[str]) -> None:
-    wanted = [*SERVICE_PACKAGES, *(Requirement(line).name for line in model_requirements)]
-    pins = [f"{name}=={version(name)}" for name in sorted(_with_dependencies(wanted))]
+    pins = _pins([*SERVICE_PACKAGES, *(Requirement(line).name for line in model_requirements)])
     values = {
         "python": python_platform.python_version(),
         "python_minor": ".".join(python_platform.python_version_tuple()[:2]),
         "pip": "\n".join(f"      - {pin}" for pin in pins),
     }
-    (context / "requirements.txt").write_text("\n".join(pins) + "\n")
+    (context / "requirements.txt").write_text(_requirements(pins))
     for name in ("conda.yaml", "Dockerfile"):
         (context / name).write_text(Template((TEMPLATES / name).read_text()).substitute(values))
+
+
+def _pins(names: Iterable[str]) -> list[str]:
+    """The packages and all that they require, in the versions that are installed here."""
+    return [f"{name}=={version(name)}" for name in sorted(_with_dependencies(names))]
+
+
+def _requirements(pins: Iterable[str]) -> str:
+    return "".join(f"{pin}\n" for pin in pins)
 
 
 def _with_dependencies(names: Iterable[str]) -> set[str]:
