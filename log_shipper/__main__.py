@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -16,7 +17,9 @@ from platforms import selection
 from platforms.protocols import PlatformError
 from platforms.settings import Settings as PlatformSettings
 
-ONCE = "--once"
+ONCE: Final = "--once"
+FRUGAL: Final = {"OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Threads of Arrow would compete with the replicas, and its own allocator keeps what it had once."""
 
 
 def main() -> None:
@@ -25,9 +28,8 @@ def main() -> None:
         sys.exit(f"unknown arguments {unknown}: there is only {ONCE}")
     settings = _settings()
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    priority.stand_back()
-    # Threads of Arrow would compete with the replicas, and its own allocator keeps what it had once.
-    os.environ |= {"OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    priority.stand_back(settings.nice)
+    os.environ |= FRUGAL
     held = segments.lock(settings.log_dir)
     if held is None:
         sys.exit(f"another shipper serves {settings.log_dir}: end it, or give this one another {PREFIX}LOG_DIR")

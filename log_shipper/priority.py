@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-LOWEST: Final = 19
 
 
-def stand_back() -> None:
-    """Take the lowest priority; the kernel derives that of disk access from it."""
-    os.nice(LOWEST)
+def stand_back(nice: int) -> None:
+    """Take this niceness; the kernel derives the priority of disk access from it."""
+    os.nice(nice)
     # Where sessions are scheduled as groups, the number above counts only within ours, and this one between groups.
     with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(LOWEST))
+        Path("/proc/self/autogroup").write_text(str(nice))

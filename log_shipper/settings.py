@@ -23,3 +23,6 @@ class Settings(BaseSettings):
 
     longest_pause: float = Field(default=60.0, gt=0)
     """Longest time in seconds between two tries while the storage fails; it doubles from 1 s on."""
+
+    nice: int = Field(default=19, ge=0, le=19)
+    """How far the shipper stands back for the replicas: 19 leaves it what they do not use, 0 makes it their equal."""

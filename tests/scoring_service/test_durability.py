@@ -25,7 +25,7 @@ def test_every_acknowledged_request_is_logged_once_when_killed(
     for life in range(3):
         with started(context, tmp_path, None, **values) as replica:
             threads = [
-                threading.Thread(target=_ask, args=(replica, f"{life}-{index}", acknowledged))
+                threading.Thread(target=ask, args=(replica, f"{life}-{index}", acknowledged))
                 for index in range(CLIENTS)
             ]
             for thread in threads:
@@ -43,11 +43,13 @@ def test_every_acknowledged_request_is_logged_once_when_killed(
     assert {logged[request_id] for request_id in acknowledged} == {1}
 
 
-def _ask(replica: Process, name: str, acknowledged: list[str]) -> None:
+def ask(replica: Process, name: str, acknowledged: list[str], pause: float = 0.0) -> None:
+    """Ask until the service is gone."""
     try:
         with replica.connect() as client:
             for index in range(100_000):
                 client.sendall(message({"data": [ROW]}, f"X-Request-Id: {name}-{index}"))
                 acknowledged.append(read_answer(client).headers["x-request-id"])
+                time.sleep(pause)
     except (OSError, AssertionError):
         return
