@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from cli.main import COMMANDS, main
+from log_shipper.settings import PREFIX as SHIPPER
+from log_shipper.settings import Settings as ShipperSettings
 from platforms.settings import ROOT, Settings
 from scoring_service.settings import PREFIX
 from scoring_service.settings import Settings as ScoringSettings
@@ -93,6 +95,14 @@ def settings() -> dict[str, str]:
     return {f"RIDGELINE_{name.upper()}": shown(field.default) for name, field in Settings.model_fields.items()}
 
 
+def shipper_settings() -> dict[str, str]:
+    fields = ShipperSettings.model_fields.items()
+    return {
+        f"{SHIPPER}{name.upper()}": "required" if field.is_required() else shown(field.default)
+        for name, field in fields
+    }
+
+
 def scoring_settings() -> dict[str, str]:
     fields = msgspec.structs.fields(ScoringSettings)
     return {
@@ -131,7 +141,12 @@ def test_every_option_and_exit_code_is_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "expected"), [("### Platform", settings()), ("### Scoring service", scoring_settings())]
+    ("heading", "expected"),
+    [
+        ("### Platform", settings()),
+        ("### Scoring service", scoring_settings()),
+        ("### Log shipper", shipper_settings()),
+    ],
 )
 def test_every_setting_is_documented_with_its_default(heading: str, expected: dict[str, str]) -> None:
     rows = {row[0].strip("`"): (row[1], row[2]) for row in table(heading)}

@@ -27,6 +27,7 @@ from platforms.settings import Settings
 RETRY_SECONDS: Final = 0.1
 BIND_SECONDS: Final = 3.0
 """How long replicas of a killed supervisor may take to let go of the port."""
+SCORING: Final = "SCORING_"
 INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "RIDGELINE_SUPERVISED", "TMPDIR", "TZ")
 
 Locate: TypeAlias = Callable[[str], tuple[Path, Path]]
@@ -186,8 +187,8 @@ def traffic_folder(settings: Settings, recipe: str, environment: Environment) ->
 
 
 def _environment(settings: Settings, spec: EndpointSpec) -> dict[str, str]:
-    """What a replica sees: nothing of ours but its own settings, and one thread for arithmetic."""
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    """What a replica sees: its own settings, those that stand in our environment too, one thread for arithmetic."""
+    inherited = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(SCORING)}
     return {
         **inherited,
         "OMP_NUM_THREADS": "1",
