@@ -71,6 +71,8 @@ class ShippedLog:
                 batch_size=BATCH_ROWS,
                 batch_readahead=1,
                 use_threads=False,
+                # Else the whole file is read ahead.
+                fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
             )
             yield from scanner.to_batches()
 
