@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Final
+from typing import IO, Final
 
 from pydantic import ValidationError
 
@@ -30,10 +30,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     priority.stand_back(settings.nice)
     os.environ |= FRUGAL
-    held = segments.lock(settings.log_dir)
-    if held is None:
-        sys.exit(f"another shipper serves {settings.log_dir}: end it, or give this one another {PREFIX}LOG_DIR")
-    with held:
+    with _lock(settings):
         _ship(settings, once=ONCE in sys.argv[1:])
 
 
@@ -51,6 +48,16 @@ def _ship(settings: Settings, *, once: bool) -> None:
     left = len(segments.closed(settings.log_dir))
     if left:
         sys.exit(f"{left} segments are left in {settings.log_dir}")
+
+
+def _lock(settings: Settings) -> IO[bytes]:
+    try:
+        held = segments.lock(settings.log_dir)
+    except OSError as error:
+        sys.exit(f"{settings.log_dir} cannot be written: {error.strerror} ({PREFIX}LOG_DIR)")
+    if held is None:
+        sys.exit(f"another shipper serves {settings.log_dir}: end it, or give this one another {PREFIX}LOG_DIR")
+    return held
 
 
 def _settings() -> Settings:

@@ -57,8 +57,8 @@ class Shipper:
         from log_shipper.records import UnreadableError
         from log_shipper.shipping import ship
 
-        started = time.monotonic()
         try:
+            started = time.monotonic()
             size = segments.size(segment)
             rows = ship(self._storage, segment)
         except UnreadableError as error:

@@ -92,6 +92,12 @@ def test_a_wrong_setting_is_named(
 
 
 @pytest.mark.usefixtures("storage")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "log").touch()
+    assert run(monkeypatch) == f"{tmp_path / 'log'} cannot be written: File exists (SHIPPER_LOG_DIR)"
+
+
+@pytest.mark.usefixtures("storage")
 def test_an_unknown_argument_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, "--one") == "unknown arguments ['--one']: there is only --once"
 

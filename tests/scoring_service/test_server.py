@@ -86,6 +86,17 @@ def test_serves_on_an_inherited_socket_and_drains(context: Path, tmp_path: Path)
     assert len(records(tmp_path / "logs")) == 2
 
 
+def test_a_log_segment_is_closed_at_its_age_without_traffic(context: Path, tmp_path: Path) -> None:
+    with started(context, tmp_path, None, LOG_SEGMENT_SECONDS="0.1") as replica, replica.connect() as client:
+        client.sendall(SCORE)
+        assert read_answer(client).status == 200
+        deadline = time.monotonic() + 5
+        while not list((tmp_path / "logs").glob("*.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(list((tmp_path / "logs").glob("*.jsonl"))) == 1
+        os.close(replica.alive)
+
+
 def _wait_until_closed(replica: Process) -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
