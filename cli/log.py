@@ -62,14 +62,12 @@ def log(recipe: str, since: datetime | None, until: datetime | None, out: Path) 
 
 def write(file: BinaryIO, requests: Iterable[ScoredRequest]) -> int:
     """Write the table of these requests, holding few of them at a time; returns how many there were."""
-    from pyarrow import parquet
-
-    from log_shipper.records import SCHEMA, table
+    from log_shipper.records import table, writer
 
     rows = 0
-    with parquet.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+    with writer(file) as target:
         for batch in _batches(requests):
-            writer.write_batch(table(batch))
+            target.write_batch(table(batch))
             rows += len(batch)
     return rows
 

@@ -16,9 +16,10 @@ SUFFIX: Final = ".parquet"
 DAY: Final = "date="
 
 
-def folder(recipe: str, environment: str, day: date) -> str:
-    """The folder of one endpoint's records of one day, with `/` at its end."""
-    return f"{AREA}/{recipe}/{environment}/{DAY}{day:%Y-%m-%d}/"
+def folder(recipe: str, environment: str, day: date | None = None) -> str:
+    """The folder of one endpoint's records, of one day or of all, with `/` at its end."""
+    endpoint = f"{AREA}/{recipe}/{environment}/"
+    return endpoint if day is None else f"{endpoint}{DAY}{day:%Y-%m-%d}/"
 
 
 def path(recipe: str, environment: str, day: date, segment: str) -> str:

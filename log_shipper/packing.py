@@ -8,17 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Final
-
-from pyarrow import parquet
+from typing import IO
 
 from log_shipper import layout
-from log_shipper.records import SCHEMA, Record, batches, table
-
-COMPRESSION: Final = "zstd"
-LEVEL: Final = 3
-REPEATED: Final = ["environment", "model", "version", "image", "key_id"]
-"""Columns with few values; a dictionary of the others would only take memory."""
+from log_shipper.records import Record, batches, table, writer
 
 
 @dataclass(frozen=True)
@@ -62,9 +55,7 @@ class _Box:
     def __init__(self, file: IO[bytes]) -> None:
         self.rows = 0
         self._file = file
-        self._writer = parquet.ParquetWriter(
-            file, SCHEMA, compression=COMPRESSION, compression_level=LEVEL, use_dictionary=REPEATED
-        )
+        self._writer = writer(file)
 
     def add(self, records: list[Record]) -> None:
         self._writer.write_batch(table(records))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
+from pyarrow import parquet
 
 SCHEMA: Final = pa.schema(
     [
@@ -28,6 +29,8 @@ SCHEMA: Final = pa.schema(
         pa.field("key_id", pa.string(), nullable=False),
     ]
 )
+REPEATED: Final = ["environment", "model", "version", "image", "key_id"]
+"""Columns with few values; a dictionary of the others would only take memory."""
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """Lines that are held at once, unless a single one is longer; they become one row group."""
 BATCH_RECORDS: Final = 20_000
@@ -72,6 +75,11 @@ def table(records: Sequence[Record]) -> pa.RecordBatch:
     columns[SCHEMA.get_field_index("inputs")] = [str(record.inputs, "utf-8") for record in records]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
+
+
+def writer(file: IO[bytes]) -> parquet.ParquetWriter:
+    """Writes tables of records to a file; each becomes a row group."""
+    return parquet.ParquetWriter(file, SCHEMA, compression="zstd", compression_level=3, use_dictionary=REPEATED)
 
 
 def _chunk(lines: BinaryIO) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MANY_DAYS: Final = 31
-"""From how many days on one listing of everything is less work than one for each day."""
+"""Up to how many days are listed one by one; beyond, one listing of everything is less work."""
 BATCH_ROWS: Final = 2_000
 
 
@@ -39,15 +40,12 @@ class ShippedLog:
 
     def _paths(self, recipe: str, since: datetime, until: datetime) -> Iterator[str]:
         first, last = since.astimezone(UTC).date(), until.astimezone(UTC).date()
-        if (last - first).days < MANY_DAYS:
-            days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-            folders = [layout.folder(recipe, name, day) for name in get_args(Environment) for day in days]
-        else:
-            folders = [f"{layout.AREA}/{recipe}/"]
-        for folder in folders:
-            for blob in self._storage.list(folder):
-                day = layout.day_of(blob.path)
-                if day is not None and first <= day <= last:
+        count = (last - first).days + 1
+        days = [first + timedelta(days=number) for number in range(count)] if count <= MANY_DAYS else [None]
+        for environment, day in product(get_args(Environment), days):
+            for blob in self._storage.list(layout.folder(recipe, environment, day)):
+                found = layout.day_of(blob.path)
+                if found is not None and first <= found <= last:
                     yield blob.path
 
     def _requests(self, path: str, since: datetime, until: datetime) -> Iterator[ScoredRequest]:

@@ -21,6 +21,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
     storage = LocalStorage(folder / "storage")
     ship(storage, closed(folder / "log", *many(72, "prod", HOUR)))
     ship(storage, closed(folder / "log", *(record(f"qa-{n}", START + n * HOUR, environment="qa") for n in range(72))))
+    ship(storage, closed(folder / "log", record("local", environment="local")))
     storage.write(f"scoring-logs/{RECIPE}/prod/readme.txt", b"not ours")
     return storage
 
