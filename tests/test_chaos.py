@@ -18,7 +18,7 @@ from tests.platforms.local.supervised import wait_for
 
 pytestmark = pytest.mark.long
 
-VICTIMS = ("server", "worker", "listener", "launcher", "postgres", "prod-diabetes-0", "a run")
+VICTIMS = ("server", "worker", "listener", "launcher", "shipper", "postgres", "prod-diabetes-0", "a run")
 ROUNDS = 8
 SETTLED = 240.0
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from scripts.browser import browser
+from tasks.contract import TEST_ID
 from tests.installation import Installation, make_batch, started
 from tests.platforms.local.supervised import wait_for
 
@@ -31,6 +33,7 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     the_journal_tells(installation)
     people_find_the_artifacts(installation)
     a_killed_service_comes_back(installation, "prod-diabetes-1")
+    every_answer_is_in_the_log(installation)
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
     batch = a_batch_arrives_as_everything_dies(installation)
@@ -40,7 +43,7 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
 
 def first_model_answers(installation: Installation) -> None:
     document = installation.status()
-    assert installation.healthy() >= {"server", "worker", "listener", "qa-diabetes-0", "prod-diabetes-0"}
+    assert installation.healthy() >= {"server", "worker", "listener", "shipper", "qa-diabetes-0", "prod-diabetes-0"}
     served = {str(entry["environment"]): entry for entry in document["endpoints"]}
     assert {name: (entry["model_version"], entry["ready"]) for name, entry in served.items()} == {
         "qa": (1, True),
@@ -81,6 +84,17 @@ def a_killed_service_comes_back(installation: Installation, service: str) -> Non
     before = installation.pid(service)
     os.kill(before, signal.SIGKILL)
     wait_for(lambda: service in installation.healthy() and installation.pid(service) != before, 20)
+
+
+def every_answer_is_in_the_log(installation: Installation) -> None:
+    answered = installation.score().headers["x-request-id"]
+    out = installation.state / "requests.parquet"
+    done = installation.run("log", "diabetes", "--out", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    logged = pq.read_table(out, columns=["request_id", "environment"]).to_pylist()
+    assert [row["environment"] for row in logged if row["request_id"] == answered] == ["prod"]
+    tests = {row["environment"] for row in logged if str(row["request_id"]).startswith(TEST_ID)}
+    assert tests == {"qa", "prod"}
 
 
 def a_bad_batch_is_refused(installation: Installation) -> None:
