@@ -14,6 +14,7 @@ from platforms.protocols import Environment, PlatformError, ScoredRequest, Stora
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import parquet
 
 MANY_DAYS: Final = 31
 """Up to how many days are listed one by one; beyond, one listing of everything is less work."""
@@ -58,21 +59,29 @@ class ShippedLog:
             raise PlatformError(f"blob {path} is no request log: {error}; move it away") from error
 
     def _batches(self, path: str, since: datetime, until: datetime) -> Iterator[pa.RecordBatch]:
-        """Whole row groups outside of the interval are skipped; at most one is in memory."""
-        import pyarrow.dataset as ds
+        """One row group at a time; those that are outside of the interval are not read."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        from pyarrow import parquet
 
-        time = ds.field("time")
-        with self._storage.open(path) as file:
-            fragment = ds.ParquetFileFormat().make_fragment(file)
-            scanner = fragment.scanner(
-                filter=(time >= since) & (time < until),
-                batch_size=BATCH_ROWS,
-                batch_readahead=1,
-                use_threads=False,
-                # Else the whole file is read ahead.
-                fragment_scan_options=ds.ParquetFragmentScanOptions(pre_buffer=False),
-            )
-            yield from scanner.to_batches()
+        from log_shipper.records import SCHEMA
+
+        time = pc.field("time")
+        with self._storage.open(path) as opened:
+            # What a row group needs is read at once, which counts where each read is a request.
+            file = parquet.ParquetFile(opened, pre_buffer=True)
+            if not file.schema_arrow.equals(SCHEMA):
+                raise pa.ArrowInvalid(f"its columns are {file.schema_arrow.names}")
+            column = SCHEMA.get_field_index("time")
+            for group in range(file.num_row_groups):
+                if _overlaps(file.metadata.row_group(group).column(column).statistics, since, until):
+                    rows = file.read_row_group(group, use_threads=False)
+                    yield from rows.filter((time >= since) & (time < until)).to_batches(BATCH_ROWS)
+
+
+def _overlaps(times: parquet.Statistics | None, since: datetime, until: datetime) -> bool:
+    """Whether a row group may have records of the interval."""
+    return times is None or not times.has_min_max or (times.max >= since and times.min < until)
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[ScoredRequest]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from log_shipper.shipping import ship
@@ -58,9 +61,18 @@ def test_an_unknown_recipe_has_nothing(storage: LocalStorage) -> None:
     assert list(ShippedLog(storage).read("other", *ALWAYS)) == []
 
 
-def test_what_is_no_log_is_named(tmp_path: Path) -> None:
+def parquet(**columns: list[object]) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [b"garbage", b"", parquet(a=[1]), parquet(time=[1]), parquet(time=[START], a=[1]), parquet(a=[[1]])]
+)
+def test_what_is_no_log_is_named(tmp_path: Path, content: bytes) -> None:
     storage = LocalStorage(tmp_path)
     path = f"scoring-logs/{RECIPE}/prod/date=2026-01-02/x.parquet"
-    storage.write(path, b"garbage")
+    storage.write(path, content)
     with pytest.raises(PlatformError, match=f"blob {path} is no request log"):
         list(ShippedLog(storage).read(RECIPE, START, datetime(2026, 1, 4, tzinfo=UTC)))
