@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.local import replica_set
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.protocols import EndpointStatus, PlatformError
@@ -155,6 +156,15 @@ def test_a_spoilt_wish_or_a_full_disk_stops_nothing(
             wait_for(lambda: "No space left" in (said := capfd.readouterr().err) or "cannot be read" in said)
         assert [bench.predict(status) for _ in range(3)] == [1.0] * 3
         assert bench.predict(bench.endpoints.apply(bench.spec(2))) == 2.0
+
+
+def test_a_replica_sees_its_own_settings_and_none_of_ours(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCORING_LOG_SAMPLE", "0.5")
+    monkeypatch.setenv("SCORING_LOG_DIR", "elsewhere")
+    seen = replica_set._environment(bench.settings, bench.spec(1))
+    assert seen["SCORING_LOG_SAMPLE"] == "0.5"
+    assert seen["SCORING_LOG_DIR"] == str(bench.settings.state_dir / "traffic" / "diabetes" / "prod")
+    assert "RIDGELINE_STATE" not in seen
 
 
 def test_a_second_supervisor_is_refused(bench: Bench) -> None:
