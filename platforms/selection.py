@@ -11,9 +11,9 @@ from platforms.settings import Settings
 
 @dataclass(frozen=True)
 class StorageSource:
-    """What `storage` needs of an environment: one module of ours with what it imports, and packages by name."""
+    """What `storage` needs of an environment: modules of ours with what they import, and packages by name."""
 
-    module: str
+    modules: tuple[str, ...]
     packages: tuple[str, ...]
 
 
@@ -45,4 +45,4 @@ def storage_source(settings: Settings) -> StorageSource:
     """Where `storage` comes from, for whoever takes it elsewhere."""
     match settings.platform:
         case "local":
-            return StorageSource("platforms.local.storage", ())
+            return StorageSource(("platforms.local.storage",), ())

@@ -25,7 +25,7 @@ CHOOSERS: Final = {"__init__.py", "selection.py"}
 def copy_shipper(context: Path) -> list[str]:
     """Copy what the shipper consists of into a build context; returns the packages that it imports."""
     source = selection.storage_source(Settings())
-    files = [*(ROOT / SHIPPER).glob("*.py"), *_files(source.module)]
+    files = [*(ROOT / SHIPPER).glob("*.py"), *(file for name in source.modules for file in _files(name))]
     for file in sorted(_closure(files)):
         target = context / file.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
