@@ -22,7 +22,7 @@ from tests.platforms.local.supervised import wait_for
 def storage(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStorage:
     monkeypatch.setenv("SHIPPER_LOG_DIR", str(tmp_path / "log"))
     monkeypatch.setenv("SHIPPER_INTERVAL", "0.05")
-    monkeypatch.setenv("SHIPPER_NICE", "7")
+    monkeypatch.setenv("SHIPPER_NICE", "1")
     for name in program.FRUGAL:
         monkeypatch.setenv(name, "")
     monkeypatch.setattr(priority, "stand_back", lambda nice: None)
@@ -52,7 +52,7 @@ def test_it_ships_with_low_priority_alone_until_sigterm(
 ) -> None:
     closed(tmp_path / "log", record("a"))
     wait_for(lambda: shipped(storage))
-    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 7
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == 1
     closed(tmp_path / "log", record("b"))
     wait_for(lambda: len(shipped(storage)) == 2)
     assert f"another shipper serves {tmp_path / 'log'}" in run(monkeypatch, "--once")

@@ -53,7 +53,12 @@ def test_the_context_alone_ships(context: Path, settings: Settings, tmp_path: Pa
     # Without the `site` module, nothing of this clone can be imported but what the context holds.
     code = f"import sys; sys.path[:0] = [{str(context)!r}, {sysconfig.get_path('purelib')!r}]; "
     code += "sys.argv = ['log_shipper', '--once']; from log_shipper.__main__ import main; main()"
-    environment = {**os.environ, "SHIPPER_LOG_DIR": str(tmp_path / "log"), "RIDGELINE_STATE": str(settings.state_dir)}
+    values = {
+        "SHIPPER_LOG_DIR": str(tmp_path / "log"),
+        "SHIPPER_NICE": "0",
+        "RIDGELINE_STATE": str(settings.state_dir),
+    }
+    environment = os.environ | values
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "3 records" in done.stderr
