@@ -10,25 +10,19 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import uv
-from filelock import FileLock
-
 from platforms.local import files
+from platforms.local.environments import environment, run
 from platforms.protocols import Image, NotFoundError, PlatformError
-from platforms.settings import ROOT, Settings
+from platforms.settings import Settings
 from scoring_service.context import MANIFEST, ContextError, Manifest
 
 REQUIREMENTS: Final = "requirements.txt"
 SHORT: Final = 12
 """Digits of a digest that name an image."""
-LAST_LINES: Final = 20
 BUILD: Final = {"docker": "build", "buildah": "bud"}
 
 
@@ -44,7 +38,7 @@ class LocalImages:
         """Keep the context and make its environment; raises `PlatformError` if it is not what its manifest says."""
         digest = digest_of(context)
         image = Image(f"{recipe}:{model_version}-{digest[:SHORT]}", digest)
-        python = self._environment(context / REQUIREMENTS)
+        python = environment(self._envs, context / REQUIREMENTS)
         folder = self._images / files.checked_name("recipe", recipe) / digest[:SHORT]
         if not folder.exists():
             _keep(context, folder, python)
@@ -58,23 +52,7 @@ class LocalImages:
         found = sorted(self._images.glob(f"*/{short}")) if len(short) == SHORT and short.isalnum() else []
         if not found:
             raise NotFoundError(f"there is no image {image} in {self._images}: release its model version again")
-        return found[0], self._environment(found[0] / REQUIREMENTS)
-
-    def _environment(self, requirements: Path) -> Path:
-        """The python of an environment with exactly these packages, made if it is missing."""
-        version = ".".join(map(str, sys.version_info[:3]))
-        key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:SHORT]
-        folder = self._envs / key
-        python, done = folder / "bin" / "python", folder / ".complete"
-        if done.exists():
-            return python
-        self._envs.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._envs / f"{key}.lock"):
-            if not done.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                _install(folder, python, requirements)
-                done.touch()
-        return python
+        return found[0], environment(self._envs, found[0] / REQUIREMENTS)
 
 
 def digest_of(context: Path) -> str:
@@ -97,7 +75,7 @@ def _keep(context: Path, folder: Path, python: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
         copy = Path(temporary) / folder.name
         shutil.copytree(context, copy)
-        _run(
+        run(
             [str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "scoring_service"], copy
         )
         for file in copy.rglob("*"):
@@ -110,26 +88,10 @@ def _keep(context: Path, folder: Path, python: Path) -> None:
                 raise
 
 
-def _install(folder: Path, python: Path, requirements: Path) -> None:
-    uv_bin = uv.find_uv_bin()
-    _run([uv_bin, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], ROOT)
-    install = [uv_bin, "pip", "install", "--quiet", "--no-deps", "--compile-bytecode", "--python", str(python)]
-    _run([*install, "--requirements", str(requirements.resolve())], ROOT)
-
-
 def _build_oci(engine: str, folder: Path, tag: str) -> None:
     binary = shutil.which(engine)
     if binary is None:
         raise PlatformError(
             f"{engine} is not installed, but RIDGELINE_IMAGE_ENGINE names it: install it or set `process`"
         )
-    _run([binary, BUILD[engine], "--tag", tag, str(folder)], folder)
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    result = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if result.returncode:
-        lines = "\n".join(result.stdout.splitlines()[-LAST_LINES:])
-        raise PlatformError(f"`{' '.join(command)}` failed with exit code {result.returncode}:\n{lines}")
+    run([binary, BUILD[engine], "--tag", tag, str(folder)], folder)
