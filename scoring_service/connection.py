@@ -13,7 +13,7 @@ from typing import Final
 
 import httptools
 
-from scoring_service.framing import check_head
+from scoring_service.framing import UNUSUAL, check_head
 from scoring_service.hub import Hub, Phase
 from scoring_service.incoming import BODY, HEAD, IDLE, Incoming
 from scoring_service.load import RETRY
@@ -32,11 +32,12 @@ LINGER_SECONDS: Final = 1.0
 class Connection(Incoming, asyncio.Protocol):
     """The state of one connection."""
 
-    __slots__ = ("_blocked", "_ended", "_outbox", "_transport", "_unread")
+    __slots__ = ("_alone", "_blocked", "_ended", "_outbox", "_transport", "_unread")
     _transport: asyncio.Transport
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
+        self._alone = b""
         self._blocked: float | None = None
         self._ended = False
         self._unread = b""
@@ -62,7 +63,12 @@ class Connection(Incoming, asyncio.Protocol):
         if self._phase >= LINGER:
             return
         if len(data) <= SLICE and not self._unread and len(self._outbox.queue) < WAITING:
-            self._feed(data)
+            if self._phase is not IDLE or self._hub.draining:
+                self._feed(data)
+            elif not self._answer_again(data):
+                self._alone = data
+                self._feed(data)
+                self._alone = b""
             return
         self._unread += data
         self._feed_slices()
@@ -70,6 +76,7 @@ class Connection(Incoming, asyncio.Protocol):
     def eof_received(self) -> bool:
         """Called by the event loop when the client ends its side; False closes ours too."""
         self._ended = True
+        self._hub.turn.end()
         return bool(self._outbox.queue)
 
     def pause_writing(self) -> None:
@@ -117,7 +124,27 @@ class Connection(Incoming, asyncio.Protocol):
         self._phase = IDLE
         self._since = self._hub.now
         keep = self._parser.should_keep_alive() and b"upgrade" not in self._headers
-        self._answer(self._hub.handler.answer(request), request.method == b"HEAD", keep)
+        answer = self._hub.handler.answer(request)
+        if self._alone and keep and self._usual(request, answer):
+            self._hub.heads.learn(self._alone, request)
+        self._answer(answer, request.method == b"HEAD", keep)
+
+    def _answer_again(self, data: bytes) -> bool:
+        """Answer a whole request whose head is known; False if it is none."""
+        hub = self._hub
+        found = hub.heads.find(data)
+        if found is None:
+            return False
+        head, body = found
+        self._since = hub.now
+        answer = hub.handler.answer(Request(head.method, head.path, head.headers, body, perf_counter()))
+        self._outbox.put(answer, bare=False, keep=True, old=False)
+        return True
+
+    def _usual(self, request: Request, answer: Answer) -> bool:
+        """Whether nothing about request and answer is special, so that the same head may be taken without parsing."""
+        good = not isinstance(answer, Response) or answer.status == 200
+        return good and self._version == "1.1" and request.method != b"HEAD" and UNUSUAL.isdisjoint(request.headers)
 
     def _feed_slices(self) -> None:
         while self._unread and self._blocked is None and self._phase < Phase.LINGER:
@@ -126,6 +153,7 @@ class Connection(Incoming, asyncio.Protocol):
                 return
             data, self._unread = self._unread[:SLICE], self._unread[SLICE:]
             self._feed(data)
+            self._hub.turn.end()
 
     def _feed(self, data: bytes) -> None:
         self._fresh = False
@@ -151,6 +179,7 @@ class Connection(Incoming, asyncio.Protocol):
         if refusal is not None and (b"content-length" in self._headers or b"transfer-encoding" in self._headers):
             self._refuse(refusal)
         elif b"expect" in self._headers and self._version == "1.1":
+            self._hub.turn.end()
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse(self, reason: ProblemError | Response) -> None:
@@ -207,10 +236,12 @@ class Connection(Incoming, asyncio.Protocol):
             self._end_output()
 
     def _end_output(self) -> None:
+        self._hub.turn.end()
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
     def _close(self) -> None:
         self._enter(Phase.CLOSED)
         self._unread = b""
+        self._hub.turn.end()
         self._transport.close()

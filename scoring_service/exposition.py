@@ -34,9 +34,9 @@ class Exposition:
         latencies = self._metrics.latency.items()
         samples = (histogram.lines(name, self._labels | {"route": route}) for route, histogram in latencies)
         yield from family(name, "histogram", "Time to answer a prediction.", chain.from_iterable(samples))
-        errors = self._metrics.errors.items()
         name = "scoring_errors_total"
-        lines = (sample(name, self._labels | {"kind": kind}, count) for kind, count in sorted(errors))
+        errors = {**self._metrics.errors, **({"log": self._recorder.refused} if self._recorder.refused else {})}
+        lines = (sample(name, self._labels | {"kind": kind}, count) for kind, count in sorted(errors.items()))
         yield from family(name, "counter", "Requests that were refused or failed.", lines)
 
     def _state(self) -> Iterator[str]:

@@ -9,10 +9,12 @@ from email.utils import formatdate
 from enum import IntEnum
 from typing import Final, Protocol
 
+from scoring_service.heads import Heads
 from scoring_service.load import Load
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.problem import ProblemError
 from scoring_service.settings import Settings
+from scoring_service.turn import Turn
 
 RESERVED: Final = 64
 """Files that a process needs besides its connections."""
@@ -26,6 +28,10 @@ class Handler(Protocol):
         ...
 
     load: Load
+
+    def flush(self) -> None:
+        """Write the records of what was answered; a refusal takes the place of an answer without one."""
+        ...
 
     def note(self, problem: ProblemError) -> None:
         """Count what a connection refuses by itself."""
@@ -75,6 +81,8 @@ class Hub:
         self.settings = settings
         self.connections: set[Waiting] = set()
         self.load = handler.load
+        self.heads = Heads()
+        self.turn = Turn(handler.flush)
         self.max_connections = min(settings.max_connections, _open_files() - RESERVED)
         self.draining = False
         self.tick(0.0)
@@ -82,7 +90,7 @@ class Hub:
     def tick(self, now: float) -> None:
         """Move the clock and end what waited too long."""
         self.now = now
-        self.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
+        self.date = self.turn.date = b"date: %s\r\n" % formatdate(usegmt=True).encode()
         for connection in tuple(self.connections):
             connection.expire(now)
 

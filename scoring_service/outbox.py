@@ -1,4 +1,7 @@
-"""The answers of one connection, written in the order of their requests, whenever each is ready."""
+"""The answers of one connection, written in the order of their requests, whenever each is ready.
+
+Usual answers wait for the end of the turn. Before anything else happens on a connection, the turn ends.
+"""
 
 from __future__ import annotations
 
@@ -37,16 +40,17 @@ class Outbox:
 
     def put(self, answer: Answer, bare: bool, keep: bool, old: bool) -> None:
         """Write the answer as soon as all before it are written."""
+        hub = self._hub
         if type(answer) is Response and not self.queue:
-            hub = self._hub
             if keep and not (old or hub.draining or self.held):
-                self.transport.write(render(answer, hub.date, bare))
+                hub.turn.add(self.transport, answer, bare)
             else:
+                hub.turn.end()
                 self._send(answer, bare, keep, old)
             return
         self.queue.append(_Due(answer, bare, keep, old))
         if not isinstance(answer, Response):
-            self._hub.load.waiting += 1
+            hub.load.waiting += 1
             answer.then(self._on_ready)
 
     def release(self, last: bool) -> None:
@@ -58,6 +62,7 @@ class Outbox:
 
     def _on_ready(self) -> None:
         self._hub.load.waiting -= 1
+        self._hub.turn.end()
         queue = self.queue
         while queue:
             answer, bare, keep, old = queue[0]

@@ -1,4 +1,7 @@
-"""What is logged of a request, and what happens when it cannot be: refuse to answer, or answer and count."""
+"""What is logged of a request, and what happens when it cannot be: refuse to answer, or answer and count.
+
+The records of one turn of the event loop are written at once, before the first answer of the turn (`turn`).
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,13 @@ HASHES: Final = 2**32
 
 
 class Recorder:
-    """Logs answered requests. `lost` counts those that were answered without, `failures` those that could not be."""
+    """Logs answered requests. `lost` counts those answered without, `refused` those refused, `failures` both."""
 
     def __init__(self, context: Context, settings: Settings, log: RequestLog | None) -> None:
         self.log = log
         self.lost = 0
         self.failures = 0
+        self.refused = 0
         self._name = context.schema.recipe
         self._settings = settings
         self._refuse = settings.log_failure == "refuse"
@@ -38,12 +42,14 @@ class Recorder:
         kept = _kept(context, settings)
         self._record = record_type([context.schema.features[index] for index in kept])
         self._kept = kept if len(kept) < len(context.schema.features) else None
+        self._lines: list[bytes] = []
+        self._answers: list[Response] = []
         self._sync = GroupSync(log, self._on_sync_error) if log is not None and log.durable else None
 
     def record(
         self, request_id: str, rows: Sequence[Row], outputs: Sequence[float], started: float, key_id: str
     ) -> None:
-        """Append the record of a request, unless its id is not in the sample; raises `ProblemError`."""
+        """Take the record of a request, unless its id is not in the sample. `commit` must follow before all else."""
         log = self.log
         if log is None or (self._below < HASHES and crc32(request_id.encode()) >= self._below):
             return
@@ -60,14 +66,32 @@ class Recorder:
             perf_counter() - started,
             key_id,
         )
-        try:
-            log.append(record)
-        except OSError as error:
-            self._on_error(error)
+        self._lines.append(log.line(record))
 
     def commit(self, response: Response) -> Answer:
-        """The answer to a recorded request: at once, or when the record is on the disk."""
-        return response if self._sync is None else self._sync.after_sync(response)
+        """The answer to a request that was given to `record`.
+
+        It may be sent after the next `flush`, which makes it a refusal if the record cannot be written; or, if
+        records go to the disk first, it comes when this one is there.
+        """
+        if len(self._answers) < len(self._lines):
+            self._answers.append(response)
+        if self._sync is None:
+            return response
+        self.flush()
+        return self._sync.after_sync(response)
+
+    def flush(self) -> None:
+        """Write what was recorded since the last time."""
+        if not self._lines:
+            return
+        lines, answers = self._lines, self._answers
+        self._lines, self._answers = [], []
+        try:
+            self._write(lines)
+        except OSError as error:
+            for answer in answers:
+                self._fail(error, answer)
 
     def tick(self) -> None:
         """Close a log segment that is due."""
@@ -76,6 +100,7 @@ class Recorder:
 
     def close(self) -> None:
         """Close the log."""
+        self.flush()
         if self._sync is not None:
             self._sync.close()
         if self.log is not None:
@@ -86,6 +111,20 @@ class Recorder:
         if kept is None:
             return [record(*row) for row in rows]
         return [record(*[row[index] for index in kept]) for row in rows]
+
+    def _write(self, lines: list[bytes]) -> None:
+        assert self.log is not None
+        self.log.write(b"".join(lines))
+
+    def _fail(self, error: OSError, answer: Response) -> None:
+        """Turn an answer that nobody has seen yet into a refusal, if requests must be logged."""
+        try:
+            self._on_error(error)
+        except ProblemError as problem:
+            self.refused += 1
+            refusal = problem.response(v2=True)
+            answer.status, answer.body = refusal.status, refusal.body
+            answer.content_type, answer.headers = refusal.content_type, refusal.headers
 
     def _on_error(self, error: OSError) -> None:
         self.failures += 1
@@ -100,10 +139,7 @@ class Recorder:
         self.lost += 1
 
     def _on_sync_error(self, error: OSError, response: Response) -> Response:
-        try:
-            self._on_error(error)
-        except ProblemError as problem:
-            return problem.response()
+        self._fail(error, response)
         return response
 
     def _alarm(self, error: OSError) -> None:

@@ -11,8 +11,9 @@ The format, for whoever reads or ships it:
 * The writer holds an exclusive `flock` on its open segment until after the rename. Who gets that lock (`LOCK_NB`) on
   a `.jsonl.open` has found the segment of a dead process, and may rename it to `.jsonl` while holding the lock,
   after looking whether the name still leads to the same inode.
-* A line is the JSON of a `LogRecord` and a newline, appended by one `write`. Only the last line of a segment can lack
-  its newline: it was never acknowledged and does not count. Segment name and line number identify a record.
+* A line is the JSON of a `LogRecord` and a newline. One `write` appends one or more lines. Only the last line of a
+  segment can lack its newline: it was never acknowledged and does not count. Segment name and line number identify a
+  record.
 * `.requests-….new` is a segment that is just being made, and always empty.
 * `inputs` has one object per row, by feature name, without features that are redacted; numbers are float64 and
   read back to the same bits. `time` is RFC 3339 in UTC; `latency` is in seconds.
@@ -98,10 +99,17 @@ class RequestLog:
 
     def append(self, record: LogRecord) -> None:
         """Write one line; raises `OSError`, and then nothing of it is in the log."""
-        line = self._encode(record) + b"\n"
+        self.write(self.line(record))
+
+    def line(self, record: LogRecord) -> bytes:
+        """The record as it stands in the log."""
+        return self._encode(record) + b"\n"
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines at once; raises `OSError`, and then nothing of them is in the log."""
         segment = self._segment or self._open()
         try:
-            segment.write(line)
+            segment.write(lines)
         except OSError:
             if segment.torn:
                 self._seal()

@@ -83,6 +83,10 @@ class Router:
             route.latency.observe(perf_counter() - request.started)
         return answer
 
+    def flush(self) -> None:
+        """Write the records of what was answered; a refusal takes the place of an answer without one."""
+        self.scorer.recorder.flush()
+
     def note(self, problem: ProblemError) -> None:
         """Count what a connection refuses by itself."""
         self.observer.metrics.errors[problem.kind] += 1

@@ -43,10 +43,10 @@ class Segment:
             raise
         return cls(descriptor, file)
 
-    def write(self, line: bytes) -> None:
-        """Append one line with one `write`; raises `OSError` after taking back what a full disk let through."""
-        written = os.write(self._descriptor, line)
-        if written != len(line):
+    def write(self, lines: bytes) -> None:
+        """Append lines with one `write`; raises `OSError` after taking back what a full disk let through."""
+        written = os.write(self._descriptor, lines)
+        if written != len(lines):
             self._take_back()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._file))
         self.size += written

@@ -1,6 +1,6 @@
 """Who is compared, how each is started and what it is asked.
 
-Commands, variables and templates may use `$bin` (programs of the peer's environment), `$port` and `$port2`, `$home`
+Commands, variables and templates may use `$bin` (programs of the peer's environment), `$port` to `$port3`, `$home`
 (the benchmark's folder) and `$apps` (what a user of the peer would have to write).
 """
 
@@ -47,9 +47,9 @@ class Peer:
 
 
 def _mlserver(name: str, title: str) -> Peer:
-    ports = {"MLSERVER_HTTP_PORT": "$port", "MLSERVER_GRPC_PORT": "$port2", "MLSERVER_METRICS_PORT": "$port"}
+    ports = {"MLSERVER_HTTP_PORT": "$port", "MLSERVER_GRPC_PORT": "$port2", "MLSERVER_METRICS_PORT": "$port3"}
     # Its default pool of workers does not start with the uvloop that it resolves to.
-    others = {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_METRICS_ENDPOINT": "null"}
+    others = {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_PARALLEL_WORKERS": "0"}
     return Peer(
         name,
         title,

@@ -57,8 +57,9 @@ class Server:
 @contextmanager
 def running(peer: Peer, home: Path) -> Iterator[Server]:
     """Start a peer and stop it at the end; raises `ServerError`, or `PlatformError` if it cannot be installed."""
-    ports = _free_ports(2)
-    values = {"port": str(ports[0]), "port2": str(ports[1]), "home": str(home), "apps": str(APPS)}
+    ports = _free_ports(3)
+    values = {"home": str(home), "apps": str(APPS)}
+    values |= dict(zip(("port", "port2", "port3"), map(str, ports), strict=True))
     if peer.requirements is not None:
         python = environment(home / "envs", REQUIREMENTS / f"{peer.requirements}.txt")
         values["bin"] = str(python.parent)

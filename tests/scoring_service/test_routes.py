@@ -80,10 +80,10 @@ def test_a_prediction_that_is_not_finite_is_refused(service: Running, monkeypatc
 
 
 def test_a_log_that_fails_refuses_the_answer(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_record: object) -> None:
+    def full(_lines: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(service.router.scorer.recorder.log, "append", full)
+    monkeypatch.setattr(service.router.scorer.recorder.log, "write", full)
     (answer,) = service.ask(message({"data": [ROW]}))
     assert (answer.status, answer.json["detail"]) == (
         503,
