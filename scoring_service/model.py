@@ -1,23 +1,31 @@
 """The seam between service and model: load, predict, unload, metadata.
 
-A model is loaded from a portable form, never from a pickle. `model/form.json` names the form; a new form is one
-more class here. The gate scores champions through this module too, so what it compares is what is served.
+A model is loaded from a portable form, never from a pickle. `model/form.json` names the form; a new form is one more
+module. The training job accepts a form, and the gate scores champions, through this module too, so what they judge
+is what is served.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
-import numpy as np
+
+from scoring_service.linear_model import LinearModel, Weights
+from scoring_service.onnx_model import OnnxModel
+from scoring_service.schema import Kind
+from scoring_service.skops_model import SkopsModel
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+    from scoring_service.schema import Rows, Value
 
-Decoded = TypeVar("Decoded")
+Loaded = TypeVar("Loaded")
 
 
 class ModelError(Exception):
@@ -27,11 +35,17 @@ class ModelError(Exception):
 class Model(Protocol):
     """A loaded model."""
 
-    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predictions of shape (n,) for rows of shape (n, features), in the order of the schema."""
+    batched: bool
+    """Whether many rows at once cost hardly more than one, so that requests should be predicted together."""
+
+    def predict(self, rows: Rows) -> NDArray[np.float64]:
+        """Predictions of shape (n,) for rows of shape (n, features), in the order of the schema.
+
+        Rows are float64, or objects where the schema has more than numbers. Raises `RowsRefusedError`.
+        """
         ...
 
-    def predict_one(self, row: Sequence[float]) -> float:
+    def predict_one(self, row: Sequence[Value]) -> float:
         """The prediction for one row: what `predict` gives for it."""
         ...
 
@@ -48,93 +62,23 @@ class WeightsForm(msgspec.Struct, frozen=True, tag_field="form", tag="weights"):
     """A linear model in `weights.json`."""
 
 
+class OnnxForm(msgspec.Struct, frozen=True, tag_field="form", tag="onnx"):
+    """A graph in `model.onnx`."""
+
+
 class SkopsForm(msgspec.Struct, frozen=True, tag_field="form", tag="skops"):
-    """An estimator in `model.skops`; `trusted` are the types that it may hold besides skops' own list."""
+    """An estimator in `model.skops`.
 
-    trusted: tuple[str, ...] = ()
-    input: Literal["array", "frame"] = "array"
-
-
-class Weights(msgspec.Struct, frozen=True):
-    """Coefficients in the order of the schema."""
-
-    coefficients: Annotated[tuple[float, ...], msgspec.Meta(min_length=1)]
-    intercept: float
-
-
-_FORM: Final = msgspec.json.Decoder(WeightsForm | SkopsForm)
-_WEIGHTS: Final = msgspec.json.Decoder(Weights)
-
-
-class LinearModel:
-    """intercept + row · coefficients, summed feature by feature.
-
-    Law: one row alone and the same row within any batch give the same bits, because both add in the same order.
+    `trusted` are the types that it may hold besides skops' own list; `frame` the kinds of the features if it takes a
+    frame, else it takes an array.
     """
 
-    def __init__(self, weights: Weights) -> None:
-        self._coefficients = weights.coefficients
-        self._intercept = weights.intercept
-
-    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predictions of shape (n,) for rows of shape (n, features)."""
-        if rows.shape[1:] != (len(self._coefficients),):
-            raise ValueError(f"rows of shape {rows.shape} do not fit {len(self._coefficients)} coefficients")
-        total = np.full(len(rows), self._intercept)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for coefficient, column in zip(self._coefficients, rows.T, strict=True):
-                total += coefficient * column
-        return total
-
-    def predict_one(self, row: Sequence[float]) -> float:
-        """The prediction for one row, without numpy: it would take longer to build the array."""
-        total = self._intercept
-        for coefficient, value in zip(self._coefficients, row, strict=True):
-            total += coefficient * value
-        return total
-
-    def unload(self) -> None:
-        """Nothing is held."""
-
-    def metadata(self) -> Mapping[str, str]:
-        """The form."""
-        return {"form": "weights"}
+    trusted: tuple[str, ...] = ()
+    frame: tuple[Kind, ...] | None = None
 
 
-class _Estimator(Protocol):
-    def predict(self, rows: object) -> NDArray[np.float64]: ...
-
-
-class SkopsModel:
-    """A scikit-learn estimator, restored by skops from a list of trusted types."""
-
-    def __init__(self, estimator: _Estimator, columns: Sequence[str] | None) -> None:
-        self._estimator = estimator
-        self._columns = columns
-
-    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Predictions of shape (n,) for rows of shape (n, features)."""
-        return np.asarray(self._estimator.predict(self._input(rows)), dtype=np.float64).reshape(len(rows))
-
-    def predict_one(self, row: Sequence[float]) -> float:
-        """The prediction for one row."""
-        return float(self.predict(np.array([row], dtype=np.float64))[0])
-
-    def unload(self) -> None:
-        """The estimator goes with the object."""
-
-    def metadata(self) -> Mapping[str, str]:
-        """The form and the library that predicts."""
-        import sklearn
-
-        return {"form": "skops", "scikit-learn": sklearn.__version__}
-
-    def _input(self, rows: NDArray[np.float64]) -> object:
-        if self._columns is None:
-            return rows
-        import pandas as pd
-
-        return pd.DataFrame(rows, columns=list(self._columns))
+_FORM: Final = msgspec.json.Decoder(WeightsForm | OnnxForm | SkopsForm)
+_WEIGHTS: Final = msgspec.json.Decoder(Weights)
 
 
 def load_model(folder: Path, features: Sequence[str]) -> Model:
@@ -142,7 +86,9 @@ def load_model(folder: Path, features: Sequence[str]) -> Model:
     form = _decode(folder / "form.json", _FORM)
     if isinstance(form, WeightsForm):
         return _load_weights(folder / "weights.json", features)
-    return _load_skops(folder / "model.skops", form, features)
+    file = folder / ("model.onnx" if isinstance(form, OnnxForm) else "model.skops")
+    with _explained(file):
+        return OnnxModel.load(file) if isinstance(form, OnnxForm) else _load_skops(file, form, features)
 
 
 def _load_weights(file: Path, features: Sequence[str]) -> LinearModel:
@@ -153,18 +99,26 @@ def _load_weights(file: Path, features: Sequence[str]) -> LinearModel:
 
 
 def _load_skops(file: Path, form: SkopsForm, features: Sequence[str]) -> SkopsModel:
+    if form.frame is not None and len(form.frame) != len(features):
+        raise ModelError(f"{file} takes {len(form.frame)} columns, there are {len(features)} features")
+    frame = None if form.frame is None else dict(zip(features, form.frame, strict=True))
+    return SkopsModel.load(file, form.trusted, frame)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Whatever a library raises names the file."""
     try:
-        from skops.io import load
+        yield
+    except ModelError:
+        raise
     except ImportError as error:
-        raise ModelError(f"{file} needs skops and scikit-learn in the image: {error}") from None
-    try:
-        estimator = load(file, trusted=list(form.trusted))
+        raise ModelError(f"{file} needs a package that the image lacks: {error}") from None
     except Exception as error:
         raise ModelError(f"{file} cannot be loaded: {error}") from error
-    return SkopsModel(estimator, features if form.input == "frame" else None)
 
 
-def _decode(file: Path, decoder: msgspec.json.Decoder[Decoded]) -> Decoded:
+def _decode(file: Path, decoder: msgspec.json.Decoder[Loaded]) -> Loaded:
     try:
         return decoder.decode(file.read_bytes())
     except (OSError, msgspec.DecodeError) as error:

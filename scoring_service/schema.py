@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Rows: TypeAlias = NDArray[np.float64] | NDArray[np.object_]
+    """Rows as models take them, of shape (rows, features); objects where the schema has more than numbers."""
+
+Kind: TypeAlias = Literal["number", "integer", "boolean", "string"]
+Value: TypeAlias = float | str
+"""One field of a row; integers and booleans are floats to the type checker."""
+NUMBERS: Final = frozenset({"number", "integer"})
 
 
 class SchemaError(Exception):
@@ -13,12 +25,13 @@ class SchemaError(Exception):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One column of a row; bounds are inclusive, None is unbounded."""
+    """One column of a row; bounds are inclusive, None is unbounded. `values` are all that there may be."""
 
     name: str
-    type: Literal["number"]
+    type: Kind
     minimum: float | None = None
     maximum: float | None = None
+    values: tuple[Value, ...] | None = None
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -37,6 +50,11 @@ class Schema(msgspec.Struct, frozen=True):
     def names(self) -> list[str]:
         """The names of the features, in order."""
         return [feature.name for feature in self.features]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every feature is a number."""
+        return all(feature.type in NUMBERS for feature in self.features)
 
     @classmethod
     def read(cls, file: Path) -> Self:

@@ -14,7 +14,7 @@ from typing import Final
 MODEL: Final = "model"
 """MLflow model folder, with signature and input example."""
 PORTABLE: Final = "portable"
-"""The form that serves: `form.json` with `weights.json` or `model.skops`."""
+"""The form that serves: `form.json` with `weights.json`, `model.onnx` or `model.skops`."""
 METRICS: Final = "metrics.json"
 """Metric name → number, the primary metric first."""
 PREDICTIONS: Final = "predictions.parquet"

@@ -1,40 +1,50 @@
 """The form of a model that serves: never a pickle, and proven on the holdout before it is accepted.
 
-Linear models become their weights, everything else a skops file. Each form is read back from disk and must reproduce
-the estimator's holdout predictions, else the next one is tried.
+Linear models become their weights, what skl2onnx can convert an ONNX graph, everything else a skops file. Each form
+must reproduce the estimator's holdout predictions (`training.acceptance`), else the next one is tried.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 
-from training import linear, skops_file
+from training import linear, matrix, onnx_file, skops_file
+from training.acceptance import DOUBLE, SINGLE, Acceptance, RejectedError, Tolerance
 from training.errors import TrainingError
 from training.outputs import write_json
 
 if TYPE_CHECKING:
     from recipes.recipe import Array, Estimator
 
-WEIGHTS_TOLERANCE: Final = 1e-9
-"""Largest difference of weights from the estimator, relative to the prediction."""
+Form = Literal["weights", "onnx", "skops"]
+Write = Callable[[Path], set[str]]
+"""Writes a form into a folder; returns the modules that it is read with, or raises if the estimator has no such form."""
 
 
 @dataclass(frozen=True)
 class Portable:
-    """What was written: its form, and the exact distributions (`name==version`) that the form needs to predict."""
+    """What was written: its form, what it needs to predict (`name==version`), and how close its predictions are."""
 
-    form: Literal["weights", "skops"]
+    form: Form
     requirements: tuple[str, ...]
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    form: Form
+    allowed: tuple[float, ...]
+    write: Write
 
 
 def write(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array) -> Portable:
@@ -43,62 +53,73 @@ def write(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: 
     Raises:
         TrainingError: No form does; the message tells why for each.
     """
-    reasons = []
-    for attempt in (_write_weights, _write_skops):
+    acceptance, reasons = Acceptance.of(estimator, features, expected), []
+    for attempt in _attempts(estimator, features):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        found = attempt(folder, estimator, features, expected)
-        if isinstance(found, Portable):
-            return found
-        reasons.append(found)
+        try:
+            return _tried(attempt, folder, acceptance)
+        except RejectedError as error:
+            reasons.append(f"{attempt.form}: {error}")
+        # Whatever a converter raises for a type that it does not know means only that this form does not fit.
+        except Exception as error:
+            reasons.append(f"{attempt.form}: {type(error).__name__}: {error}")
+    shutil.rmtree(folder)
+    folder.mkdir()
     raise TrainingError(f"{type(estimator).__name__} has no form that can serve: {'; '.join(reasons)}")
 
 
-def _write_weights(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array) -> Portable | str:
-    weights = linear.weights_of(estimator)
+def _attempts(estimator: Estimator, features: pd.DataFrame) -> Iterator[_Attempt]:
+    yield _Attempt("weights", (DOUBLE,), partial(_write_weights, estimator, features))
+    yield _Attempt("onnx", (DOUBLE, SINGLE), partial(_write_onnx, estimator, features, "double"))
+    yield _Attempt("onnx", (SINGLE,), partial(_write_onnx, estimator, features, "single"))
+    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, None))
+    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, features))
+
+
+def _tried(attempt: _Attempt, folder: Path, acceptance: Acceptance) -> Portable:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        modules = attempt.write(folder)
+    return Portable(attempt.form, _pinned({"numpy", *modules}), acceptance.tolerance(folder, attempt.allowed))
+
+
+def _write_weights(estimator: Estimator, features: pd.DataFrame, folder: Path) -> set[str]:
+    weights = linear.weights_of(estimator, list(features.columns))
     if weights is None:
-        return "weights: not a linear model"
-    file = folder / "weights.json"
-    write_json(file, {"coefficients": weights.coefficients.tolist(), "intercept": weights.intercept})
-    read = json.loads(file.read_text(encoding="utf-8"))
-    found = features.to_numpy(dtype="float64") @ np.array(read["coefficients"]) + read["intercept"]
-    if not np.allclose(found, expected, rtol=WEIGHTS_TOLERANCE, atol=1e-12):
-        return f"weights: predictions differ by up to {np.abs(found - expected).max()}"
+        raise RejectedError("not a linear model")
+    write_json(folder / "weights.json", {"coefficients": weights.coefficients.tolist(), "intercept": weights.intercept})
     write_json(folder / "form.json", {"form": "weights"})
-    return Portable("weights", _pinned({"numpy"}))
+    return set()
 
 
-def _write_skops(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array) -> Portable | str:
-    file = folder / "model.skops"
-    try:
-        trusted = skops_file.dump(estimator, file)
-        read: Any = skops_file.load(file, trusted)
-    # Whatever a type that skops cannot restore raises means only that this form does not fit.
-    except Exception as error:
-        return f"skops: {type(error).__name__}: {error}"
-    modules = {name.partition(".")[0] for name in trusted}
-    ours = sorted(module for module in modules if module not in packages_distributions())
+def _write_onnx(
+    estimator: Estimator, features: pd.DataFrame, precision: onnx_file.Precision, folder: Path
+) -> set[str]:
+    content = onnx_file.convert(estimator, list(features.columns), matrix.kinds(features), precision)
+    (folder / "model.onnx").write_bytes(content)
+    write_json(folder / "form.json", {"form": "onnx"})
+    return {"onnxruntime"}
+
+
+def _write_skops(estimator: Estimator, frame: pd.DataFrame | None, folder: Path) -> set[str]:
+    """With a `frame`, the estimator is served frames like it, else arrays."""
+    trusted = skops_file.dump(estimator, folder / "model.skops")
+    modules = {name.partition(".")[0] for name in trusted} - sys.stdlib_module_names
+    ours = sorted(module for module in modules if module not in _distributions())
     if ours:
-        return f"skops: the type comes from {', '.join(ours)}, which no distribution brings into the image"
-    for kind, rows in (("array", features.to_numpy(dtype="float64")), ("frame", features)):
-        if _reproduces(read, rows, expected):
-            write_json(folder / "form.json", {"form": "skops", "trusted": trusted, "input": kind})
-            extra = {"pandas"} if kind == "frame" else set()
-            return Portable("skops", _pinned({"numpy", "sklearn", "skops", *modules, *extra}))
-    return "skops: the restored estimator predicts something else"
-
-
-def _reproduces(estimator: Any, rows: Array | pd.DataFrame, expected: Array) -> bool:  # noqa: ANN401  # any estimator
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            found = np.asarray(estimator.predict(rows), dtype="float64").reshape(-1)
-    except (TypeError, ValueError, AttributeError, IndexError, KeyError):
-        return False
-    return np.array_equal(found, expected)
+        raise RejectedError(f"the type comes from {', '.join(ours)}, which no distribution brings into the image")
+    kinds = None if frame is None else matrix.kinds(frame)
+    write_json(folder / "form.json", {"form": "skops", "trusted": trusted, "frame": kinds})
+    return {"sklearn", "skops", *modules, *(() if frame is None else ("pandas",))}
 
 
 def _pinned(modules: set[str]) -> tuple[str, ...]:
-    found = packages_distributions()
-    installed = {found[module][0] for module in modules if module in found and module not in sys.stdlib_module_names}
+    found = _distributions()
+    installed = {found[module][0] for module in modules if module in found}
     return tuple(f"{name}=={version(name)}" for name in sorted(installed))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()

@@ -58,6 +58,7 @@ def finish(folder: Path, recipe: Recipe, fitted: Fit, form: portable.Portable, f
         "features": list(recipe.features),
         "target": recipe.target,
         "form": form.form,
+        "tolerance": form.tolerance.to_json(),
         "requirements": list(form.requirements),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _REPORTED}},
     }

@@ -1,0 +1,95 @@
+"""Estimators as ONNX graphs whose bytes depend on the estimator only."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+from training.positions import positions
+
+if TYPE_CHECKING:
+    from scoring_service.schema import Kind
+
+Precision = Literal["double", "single"]
+_OPSETS: Final = {"": 18, "ai.onnx.ml": 3}
+_MATRIX: Final = "input"
+_COLUMN: Final = "f"
+
+
+def convert(estimator: object, names: Sequence[str], kinds: Sequence[Kind], precision: Precision) -> bytes:
+    """The graph of an estimator that was fitted on a frame with these columns; raises whatever skl2onnx raises.
+
+    Its inputs are those of `scoring_service.onnx_model`.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes as one_number
+
+    from training import onnx_trees
+
+    _register_lightgbm()
+    trees = onnx_trees.CONVERTERS if precision == "double" else {}
+    graph = convert_sklearn(
+        _by_position(estimator, names),
+        "model",
+        _inputs(kinds, precision),
+        target_opset=_OPSETS,
+        custom_conversion_functions=trees,
+        custom_shape_calculators=dict.fromkeys(trees, one_number),
+    )
+    _set_opsets(graph)
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
+
+
+def _set_opsets(graph: Any) -> None:  # noqa: ANN401  # onnx has no types
+    """Name each operator set once; skl2onnx itself refuses the one that has trees in double precision."""
+    from training import onnx_trees
+
+    versions = {entry.domain: entry.version for entry in graph.opset_import}
+    if any(node.op_type == onnx_trees.OPERATOR for node in graph.graph.node):
+        versions[onnx_trees.DOMAIN] = onnx_trees.OPSET
+    del graph.opset_import[:]
+    for domain, version in sorted(versions.items()):
+        graph.opset_import.add(domain=domain, version=version)
+
+
+def _inputs(kinds: Sequence[Kind], precision: Precision) -> list[tuple[str, object]]:
+    from skl2onnx.common import data_types
+
+    number = data_types.DoubleTensorType if precision == "double" else data_types.FloatTensorType
+    if "string" not in kinds:
+        return [(_MATRIX, number([None, len(kinds)]))]
+    types = {"string": data_types.StringTensorType}
+    return [(f"{_COLUMN}{index}", types.get(kind, number)([None, 1])) for index, kind in enumerate(kinds)]
+
+
+def _by_position(estimator: object, names: Sequence[str]) -> object:
+    """The estimator with the columns of a leading column transformer counted instead of named."""
+    if not isinstance(estimator, Pipeline | ColumnTransformer):
+        return estimator
+    copied = copy.deepcopy(estimator)
+    first = copied
+    while isinstance(first, Pipeline):
+        first = first.steps[0][1]
+    if isinstance(first, ColumnTransformer):
+        first.transformers_ = [(name, step, positions(columns, names)) for name, step, columns in first.transformers_]
+    return copied
+
+
+def _register_lightgbm() -> None:
+    """Teach skl2onnx LightGBM's regressor, if the estimator can be one at all: it was imported by the recipe then."""
+    if "lightgbm" not in sys.modules:
+        return
+    from lightgbm import LGBMRegressor
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
+
+    update_registered_converter(
+        LGBMRegressor, "LightGbmLGBMRegressor", calculate_linear_regressor_output_shapes, convert_lightgbm
+    )

@@ -1,0 +1,22 @@
+"""The columns that a fitted column transformer takes, as places in the frame that it was fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def positions(columns: Any, names: Sequence[str]) -> list[int]:  # noqa: ANN401  # all that scikit-learn takes
+    """The places of columns that are given by name, place, mask or slice; raises `ValueError` for unknown names."""
+    if isinstance(columns, slice):
+        # A slice of names has its end in it, one of places has not.
+        start, stop = (names.index(end) if isinstance(end, str) else end for end in (columns.start, columns.stop))
+        return list(range(len(names))[start : stop + isinstance(columns.stop, str) if stop is not None else None])
+    if isinstance(columns, str | int):
+        columns = [columns]
+    listed = list(columns)
+    if listed and all(isinstance(item, bool | np.bool_) for item in listed):
+        return [int(place) for place in np.flatnonzero(listed)]
+    return [names.index(item) if isinstance(item, str) else range(len(names))[int(item)] for item in listed]
