@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Environment = Literal["qa", "prod"]
 Parameter = bool | int | float | str
+Value = bool | int | float | str
+"""One field of a scored row."""
 
 
 class PlatformError(Exception):
@@ -138,7 +140,7 @@ class ScoredRequest:
     model: str
     version: int
     image: str
-    inputs: Sequence[Mapping[str, float]]
+    inputs: Sequence[Mapping[str, Value]]
     outputs: Sequence[float]
     latency: float
     key_id: str

@@ -7,7 +7,7 @@ the schema has findings, each naming column, rows and rule. What `Checker.check`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -82,16 +82,12 @@ class Checker:
         return self._findings.sorted(self._recipe.columns)
 
     def _check_column(self, rule: rules.ColumnRules, column: pa.Array) -> pa.Array:
-        read = (
-            columns.read_text(column, self._spelt)
-            if rule.dtype is None
-            else columns.read_numbers(column, rule.dtype, self._spelt)
-        )
+        read = _read(column, rule.dtype, self._spelt)
         mark, offset = self._findings.mark, self.rows
         mark(rule.name, read.unreadable, offset, f"is not of type {rule.wanted}")
         if not rule.nullable:
             mark(rule.name, read.missing, offset, "must not be empty")
-        if rule.dtype is not None:
+        if rule.limits or read.values.dtype.kind == "f":
             self._check_limits(rule, read)
         return read.column
 
@@ -110,6 +106,12 @@ class Checker:
             frame = rows.select(list(self._rules.rest.columns)).to_pandas()
             for finding in rules.ask_pandera(self._rules.rest, frame, self.rows):
                 self._findings.add(finding)
+
+
+def _read(column: pa.Array, dtype: np.dtype[Any] | None, spelt: bool) -> columns.Read:
+    if dtype is None:
+        return columns.read_text(column, spelt)
+    return columns.read_truth(column, spelt) if dtype.kind == "b" else columns.read_numbers(column, dtype, spelt)
 
 
 def validate(recipe: Recipe, frame: pd.DataFrame) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 
     Values = npt.NDArray[Any]
 
+Kind = Literal["number", "integer", "boolean", "string"]
+"""What a column holds, in the words of JSON schema."""
+_TRUE: Final = "true", "True", "TRUE", "1"
+_FALSE: Final = "false", "False", "FALSE", "0"
 _EMPTY: Final = "", "NA", "N/A", "#N/A", "#NA", "n/a", "NULL", "null", "NaN", "nan", "-NaN", "-nan", "None"
 """How a CSV spells a missing number; a missing text is an empty cell only."""
+_NO_NUMBERS: Final = np.empty(0, dtype=bool)
 
 
 @dataclass(frozen=True)
 class Read:
-    """The values of one column in one chunk; what is missing or unreadable has any value in `values`."""
+    """The values of one column in one chunk; what is missing or unreadable has any value in `values`.
+
+    Texts and truth values have nothing in `values`.
+    """
 
     column: pa.Array
     values: Values
@@ -46,6 +54,21 @@ def number_type(column: Column) -> np.dtype[Any] | None:
 def is_text(column: Column) -> bool:
     """Whether the schema wants text."""
     return str(column.dtype) in ("str", "string", "string[python]", "string[pyarrow]")
+
+
+def is_truth(column: Column) -> bool:
+    """Whether the schema wants truth values."""
+    return str(column.dtype) == "bool"
+
+
+def kind(column: Column) -> Kind | None:
+    """What the schema wants, or None for anything else."""
+    number = number_type(column)
+    if number is not None:
+        return "number" if number.kind == "f" else "integer"
+    if is_truth(column):
+        return "boolean"
+    return "string" if is_text(column) else None
 
 
 def read_numbers(column: pa.Array, dtype: np.dtype[Any], spelt: bool) -> Read:
@@ -78,12 +101,28 @@ def read_text(column: pa.Array, spelt: bool) -> Read:
     nothing = np.zeros(len(column), dtype=bool)
     missing = _mask(column.is_null())
     if not (pa.types.is_string(column.type) or pa.types.is_null(column.type)):
-        return Read(pa.nulls(len(column), pa.string()), np.empty(0), missing, ~missing)
+        return Read(pa.nulls(len(column), pa.string()), _NO_NUMBERS, missing, ~missing)
     column = column.cast(pa.string())
     if spelt:
         column = pc.if_else(pc.equal(column, ""), None, column)
         missing = _mask(column.is_null())
-    return Read(column, np.empty(0), missing, nothing)
+    return Read(column, _NO_NUMBERS, missing, nothing)
+
+
+def read_truth(column: pa.Array, spelt: bool) -> Read:
+    """Read a column as truth values; a CSV spells them as words, or as 0 and 1."""
+    column = plain(column)
+    if spelt:
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.is_in(column, pa.array(_EMPTY)), None, column)
+    missing = _mask(column.is_null())
+    if spelt:
+        known = pc.is_in(column, pa.array(_TRUE + _FALSE))
+        column = pc.if_else(known, pc.is_in(column, pa.array(_TRUE)), pa.scalar(None, pa.bool_()))
+    elif not (pa.types.is_boolean(column.type) or pa.types.is_null(column.type)):
+        column = pa.nulls(len(column), pa.bool_())
+    column = column.cast(pa.bool_())
+    return Read(column, _NO_NUMBERS, missing, ~missing & _mask(column.is_null()))
 
 
 def plain(column: pa.Array) -> pa.Array:

@@ -4,7 +4,7 @@ The training job writes the profile of its rows beside the model. Later batches 
 by chunk, and compared with it (`recipes.shift`). Law: the counts of two parts add up to the counts of the whole.
 
 Numbers: a bin ends at each decile of the rows, its end belongs to it, and a value that takes a tenth of the rows has
-a bin of its own. Texts: one bin for each of the commonest, and one for all others.
+a bin of its own. Texts and truth values: one bin for each of the commonest, and one for all others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recipes.columns import is_text, number_type
+from recipes.columns import kind
 from recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """A table's columns; identifiers, exempt columns, and those that hold neither numbers nor text are not in it."""
+    """A table's columns; identifiers, exempt columns, and those of another type are not in it."""
 
     rows: int
     columns: Mapping[str, ColumnProfile]
@@ -153,7 +153,7 @@ class Counter:
 
 def bins_of(recipe: Recipe, rows: pa.RecordBatch) -> dict[str, Bins]:
     """The bins of every column whose distribution counts, as they suit these rows."""
-    texts = {name: is_text(recipe.schema.columns[name]) for name in _profiled(recipe)}
+    texts = {name: kind(recipe.schema.columns[name]) in ("string", "boolean") for name in _profiled(recipe)}
     return {name: Bins.of(rows.column(name), text) for name, text in texts.items()}
 
 
@@ -164,8 +164,7 @@ def known_bins(recipe: Recipe, reference: Profile) -> dict[str, Bins]:
 
 def _profiled(recipe: Recipe) -> Iterable[str]:
     for name, column in recipe.schema.columns.items():
-        counted = is_text(column) or number_type(column) is not None
-        if counted and name not in (*recipe.identifiers, *recipe.quality.exempt):
+        if kind(column) and name not in (*recipe.identifiers, *recipe.quality.exempt):
             yield str(name)
 
 

@@ -32,7 +32,7 @@ class Estimator(Protocol):
     """What scikit-learn calls a regressor: the constructor stores parameters, `fit` learns, `predict` answers."""
 
     def fit(self, features: pd.DataFrame, target: pd.Series[float]) -> Self:
-        """Learn from a float64 frame of the recipe's features and the target, row by row."""
+        """Learn from a frame of the recipe's features, of the schema's types, and the target, row by row."""
         ...
 
     def predict(self, features: pd.DataFrame) -> Array:
@@ -144,9 +144,12 @@ class Recipe:
         return self.metrics[0]
 
     def _rules(self) -> list[tuple[bool, str]]:
+        from recipes.columns import kind
+
         unknown = [name for name in (*self.entity_key, *self.identifiers) if name not in self.columns]
         exempt = [name for name in self.quality.exempt if name not in self.columns]
         names = [metric.name for metric in self.metrics]
+        odd = [name for name in self.features if kind(self.schema.columns[name]) is None]
         reserved = [name for name in self.columns if name.startswith("_") or name == "prediction"]
         return [
             (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
@@ -156,6 +159,7 @@ class Recipe:
             (self.target in self.entity_key, "the target is in entity_key: a corrected label would move its row"),
             (self.target in self.identifiers, "the target is in identifiers: leave it out"),
             (not self.features, "the schema has no feature: add a column beside the target"),
+            (bool(odd), f"features {odd} are neither float, int, bool nor str: categories are a str with Check.isin"),
             (bool(reserved), f"columns {reserved} are reserved (`prediction`, and names that begin with `_`)"),
             (not self.metrics, "metrics is empty: give at least the primary one"),
             (len(names) != len(set(names)), f"metrics share a name: {names}"),

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pandera.errors import SchemaErrors
 
-from recipes.columns import is_text, number_type
+from recipes.columns import is_text, is_truth, number_type
 from recipes.findings import Finding
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class ColumnRules:
-    """What one column must be. `dtype` is None for text."""
+    """What one column must be. `dtype` is None for text; limits are kept by numbers only."""
 
     name: str
     wanted: str
@@ -88,13 +88,14 @@ def _column(name: str, column: Column) -> ColumnRules | None:
     if not _is_read(column):
         return None
     limits = tuple(limit for limit in map(_limit, column.checks) if limit)
-    dtype = number_type(column)
-    return ColumnRules(name, str(column.dtype), dtype, bool(column.nullable), limits if dtype is not None else ())
+    number = number_type(column)
+    dtype = np.dtype(bool) if is_truth(column) else number
+    return ColumnRules(name, str(column.dtype), dtype, bool(column.nullable), () if number is None else limits)
 
 
 def _is_read(column: Column) -> bool:
     """Whether type and missing values are looked at here."""
-    return not column.parsers and (number_type(column) is not None or is_text(column))
+    return not column.parsers and (number_type(column) is not None or is_text(column) or is_truth(column))
 
 
 def _limit(check: Check) -> Limit | None:

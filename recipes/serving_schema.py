@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from recipes import columns
 from recipes.recipe import Recipe, RecipeError
 
 if TYPE_CHECKING:
     from pandera.pandas import Check
 
-Feature = dict[str, str | float]
+Feature = dict[str, str | float | list[str | float]]
 
 _LIMITS = {
     "in_range": {"min_value": "minimum", "max_value": "maximum"},
@@ -22,11 +23,12 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
     """The content of an image's `schema.json`.
 
     Returns:
-        `{"recipe": …, "target": …, "features": [{"name", "type", "minimum", "maximum"}, …]}` with the features in the
-        order in which the model takes them; inclusive limits, only where the recipe's checks give them.
+        `{"recipe": …, "target": …, "features": [{"name", "type", "minimum", "maximum", "values"}, …]}` with the
+        features in the order in which the model takes them; inclusive limits and the list of all values, only where
+        the recipe's checks give them.
 
     Raises:
-        RecipeError: A feature is no number.
+        RecipeError: A feature is neither number, text nor truth value.
     """
     features = [_feature(recipe, name) for name in recipe.features]
     return {"recipe": recipe.name, "target": recipe.target, "features": features}
@@ -34,15 +36,20 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
 
 def _feature(recipe: Recipe, name: str) -> Feature:
     column = recipe.schema.columns[name]
-    if str(column.dtype).rstrip("0123456789") not in ("float", "int", "uint"):
-        raise RecipeError(f"recipe {recipe.name!r}: feature {name!r} is {column.dtype}; the service takes numbers")
-    feature: Feature = {"name": name, "type": "number"}
+    kind = columns.kind(column)
+    if kind is None:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: feature {name!r} is {column.dtype}; the service takes float, int, bool and str"
+        )
+    feature: Feature = {"name": name, "type": kind}
     for check in column.checks:
-        feature.update(_limits(check))
+        feature.update(_limits(check, kind))
     return feature
 
 
-def _limits(check: Check) -> Feature:
-    names = _LIMITS.get(str(check.name), {})
+def _limits(check: Check, kind: columns.Kind) -> Feature:
     statistics = check.statistics or {}
+    if check.name == "isin":
+        return {"values": sorted(statistics["allowed_values"])}
+    names = _LIMITS.get(str(check.name), {}) if kind in ("number", "integer") else {}
     return {target: float(statistics[source]) for source, target in names.items()}

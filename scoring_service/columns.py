@@ -38,7 +38,7 @@ def rows_of_table(columns: Sequence[object], data: Sequence[object], schema: Sch
 
 
 def rows_of_columns(columns: Mapping[str, object], schema: Schema) -> list[object]:
-    """The rows of named columns; numbers instead of lists are one row. Raises `ProblemError`."""
+    """The rows of named columns; single values instead of lists are one row. Raises `ProblemError`."""
     names = list(columns)
     ordered = [names[index] for index in order_of(names, schema)]
     values = [columns[name] for name in ordered]

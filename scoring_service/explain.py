@@ -8,13 +8,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from scoring_service.problem import FieldError, ProblemError
-from scoring_service.schema import Feature, Schema
+from scoring_service.schema import Feature, Kind, Schema, Value
 
-Row: TypeAlias = tuple[float, ...]
-EXPECTED = 'expected {"data": [row, ...]} with rows as lists of numbers or as objects'
+Row: TypeAlias = tuple[Value, ...]
+EXPECTED: Final = 'expected {"data": [row, ...]} with rows as lists or as objects'
+SMALLEST: Final = -(2**63)
+LARGEST: Final = 2**63 - 1
+NOUNS: Final[Mapping[Kind, str]] = {
+    "number": "a number",
+    "integer": "an integer",
+    "boolean": "true or false",
+    "string": "a string",
+}
 
 
 def explain(body: bytes, schema: Schema, max_rows: int) -> list[Row]:
@@ -25,7 +33,7 @@ def explain(body: bytes, schema: Schema, max_rows: int) -> list[Row]:
 def explain_rows(rows: object, schema: Schema, max_rows: int, what: str = "`data`") -> list[Row]:
     """The rows of a decoded document, if nothing is wrong with them; else raises `ProblemError`."""
     if not isinstance(rows, list):
-        raise ProblemError(422, f"{what} is {kind_of(rows)}; expected rows as lists of numbers or as objects")
+        raise ProblemError(422, f"{what} is {kind_of(rows)}; expected rows as lists or as objects")
     if not rows:
         raise ProblemError(422, f"{what} is empty; expected at least one row")
     if len(rows) > max_rows:
@@ -42,11 +50,15 @@ def explain_rows(rows: object, schema: Schema, max_rows: int, what: str = "`data
 def parse(body: bytes, expected: str) -> object:
     """The JSON document in a body, with NaN, infinities and numbers of any size; raises `ProblemError`."""
     try:
-        return json.loads(body.decode(), parse_int=float)
+        return json.loads(body.decode(), parse_int=_parse_integer)
     except RecursionError:
         raise ProblemError(400, "the body is nested too deeply") from None
     except ValueError as error:
         raise ProblemError(400, f"the body is not JSON: {error}; {expected}") from None
+
+
+def _parse_integer(text: str) -> float:
+    return int(text) if len(text) <= len(str(SMALLEST)) else float(text)
 
 
 def _data(document: object) -> object:
@@ -60,7 +72,7 @@ def _data(document: object) -> object:
 def _errors(index: int, row: object, kind: type, schema: Schema) -> Iterator[FieldError]:
     if not isinstance(row, kind):
         expected = "an object" if kind is dict else "a list"
-        reason = " like row 0, all rows alike" if index else f" of {len(schema.features)} numbers"
+        reason = " like row 0, all rows alike" if index else f" of {_count(schema)}"
         yield FieldError(f"expected {expected}{reason}, got {kind_of(row)}", index)
     elif isinstance(row, dict):
         yield from _name_errors(index, row, schema)
@@ -83,35 +95,78 @@ def _name_errors(index: int, row: Mapping[str, object], schema: Schema) -> Itera
 
 def _list_errors(index: int, row: Sequence[object], schema: Schema) -> Iterator[FieldError]:
     if len(row) != len(schema.features):
-        yield FieldError(f"expected {len(schema.features)} numbers ({schema.names}), got {len(row)}", index)
+        yield FieldError(f"expected {_count(schema)} ({schema.names}), got {len(row)}", index)
         return
     for feature, value in zip(schema.features, row, strict=True):
         yield from _value_errors(index, value, feature)
 
 
+def _count(schema: Schema) -> str:
+    return f"{len(schema.features)} {'numbers' if schema.numeric else 'values'}"
+
+
 def _value_errors(index: int, value: object, feature: Feature) -> Iterator[FieldError]:
-    number = _number(value)
-    if number is None:
-        message = f"expected a number, got {kind_of(value)}"
-    elif not math.isfinite(number):
-        message = f"{number!r} is not a finite number"
-    elif feature.minimum is not None and number < feature.minimum:
-        message = f"{number!r} is less than the minimum {feature.minimum!r}"
-    elif feature.maximum is not None and number > feature.maximum:
-        message = f"{number!r} is more than the maximum {feature.maximum!r}"
+    found = _read(value, feature.type)
+    if found is None:
+        shown = f"{value!r}" if feature.type == "integer" and isinstance(value, float) else kind_of(value)
+        message = f"expected {NOUNS[feature.type]}, got {shown}"
+    elif isinstance(found, str):
+        message = _text_error(found)
     else:
-        return
-    yield FieldError(message, index, feature.name)
+        message = _number_error(found, feature)
+    if not message and feature.values is not None and found not in feature.values:
+        message = f"{found!r} is none of {list(feature.values)}"
+    if message:
+        yield FieldError(message, index, feature.name)
 
 
-def _values(row: list[float] | dict[str, float], schema: Schema) -> Iterator[float]:
-    return map(float, row if isinstance(row, list) else (row[name] for name in schema.names))
+def _text_error(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return f"{text!a} is not Unicode"
+    return ""
 
 
-def _number(value: object) -> float | None:
-    """The number as float64, infinite if it is too large; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _number_error(number: float, feature: Feature) -> str:
+    if not math.isfinite(number):
+        return f"{number!r} is not a finite number"
+    if feature.type == "integer" and not SMALLEST <= number <= LARGEST:
+        return f"{number!r} is no integer of 64 bits"
+    if feature.minimum is not None and number < feature.minimum:
+        return f"{number!r} is less than the minimum {feature.minimum!r}"
+    if feature.maximum is not None and number > feature.maximum:
+        return f"{number!r} is more than the maximum {feature.maximum!r}"
+    return ""
+
+
+def _values(row: list[object] | dict[str, object], schema: Schema) -> Iterator[Value]:
+    values = row if isinstance(row, list) else [row[name] for name in schema.names]
+    for value, feature in zip(values, schema.features, strict=True):
+        found = _read(value, feature.type)
+        if found is not None:
+            yield found
+
+
+def _read(value: object, kind: Kind) -> Value | None:
+    """The value as the kind has it; None if it is something else."""
+    if kind == "string":
+        return value if isinstance(value, str) else None
+    if kind == "boolean" or isinstance(value, bool):
+        return value if kind == "boolean" and isinstance(value, bool) else None
+    if not isinstance(value, int | float):
         return None
+    return _whole(value) if kind == "integer" else _float(value)
+
+
+def _whole(value: float) -> float | None:
+    if isinstance(value, int) or not math.isfinite(value):
+        return value
+    return int(value) if value.is_integer() else None
+
+
+def _float(value: float) -> float:
+    """As float64, infinite if it is too large."""
     try:
         return float(value)
     except OverflowError:

@@ -14,9 +14,10 @@ from scoring_service.messages import Answer, Request, Response
 from scoring_service.metrics import Histogram
 from scoring_service.problem import ProblemError
 from scoring_service.route import GET, Handler, Route, fixed
+from scoring_service.schema import Schema
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
-from scoring_service.tensors import WHOLE, Parameters, Tensor, TensorReader
+from scoring_service.tensors import COLUMN_TYPES, WHOLE, Parameters, Tensor, TensorReader
 
 OUTPUT: Final = "output"
 """The tensor of the predictions, shape [rows], FP64."""
@@ -113,10 +114,16 @@ class InferenceProtocol:
             "name": schema.recipe,
             "versions": [self._version],
             "platform": f"ridgeline_{self._context.model.metadata()['form']}",
-            "inputs": [{"name": WHOLE, "datatype": "FP64", "shape": [-1, len(schema.features)]}],
+            "inputs": _inputs(schema),
             "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
             "parameters": {"features": ",".join(schema.names)},
         }
+
+
+def _inputs(schema: Schema) -> list[Mapping[str, object]]:
+    if schema.numeric:
+        return [{"name": WHOLE, "datatype": "FP64", "shape": [-1, len(schema.features)]}]
+    return [{"name": each.name, "datatype": COLUMN_TYPES[each.type], "shape": [-1, 1]} for each in schema.features]
 
 
 def _server() -> Mapping[str, object]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from scoring_service.columns import order_of, rows_of_columns, rows_of_table
-from scoring_service.explain import kind_of, parse
+from scoring_service.explain import NOUNS, kind_of, parse
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.problem import FieldError, ProblemError
 from scoring_service.rows import Row, RowDecoder
-from scoring_service.schema import Schema
+from scoring_service.schema import Feature, Schema, Value
 from scoring_service.scoring import Scorer
 
 FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
+INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 EXPECTED: Final = f"expected one of {', '.join(FORMS)}"
 
 
@@ -90,7 +92,7 @@ def _split_rows(content: object, schema: Schema) -> object:
     return rows_of_table(columns, data, schema)
 
 
-def _csv_rows(body: bytes, schema: Schema) -> list[list[float]]:
+def _csv_rows(body: bytes, schema: Schema) -> list[list[Value]]:
     try:
         header, *lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -101,14 +103,25 @@ def _csv_rows(body: bytes, schema: Schema) -> list[list[float]]:
     return [_csv_row(row, line, order, schema) for row, line in enumerate(lines)]
 
 
-def _csv_row(row: int, line: Sequence[str], order: Sequence[int], schema: Schema) -> list[float]:
+def _csv_row(row: int, line: Sequence[str], order: Sequence[int], schema: Schema) -> list[Value]:
     if len(line) != len(order):
         raise ProblemError.of_rows([FieldError(f"expected {len(order)} values, got {len(line)}", row)])
     values = []
     for index, feature in zip(order, schema.features, strict=True):
         try:
-            values.append(float(line[index].replace("_", "x")))
+            values.append(_csv_value(line[index], feature))
         except ValueError:
-            error = FieldError(f"expected a number, got {line[index]!r}", row, feature.name)
+            error = FieldError(f"expected {NOUNS[feature.type]}, got {line[index]!r}", row, feature.name)
             raise ProblemError.of_rows([error]) from None
     return values
+
+
+def _csv_value(text: str, feature: Feature) -> Value:
+    if feature.type == "string":
+        return text
+    if feature.type == "boolean":
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
+    plain = text.replace("_", "x")
+    if feature.type == "integer" and INTEGER.fullmatch(plain.strip()):
+        return int(plain)
+    return float(plain)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MATRIX: Final = "input"
 """The input of a graph that takes all features at once, of shape [rows, features]."""
 COLUMN: Final = "f"
-"""Else the inputs are `f0`, `f1`, …: one per feature that the model uses, counted in the schema, of shape [rows, 1]."""
+"""Else the inputs are `f0`, `f1`, …: one per feature that the model uses, of shape [rows, 1]."""
 TYPES: Final = {
     "tensor(double)": np.dtype(np.float64),
     "tensor(float)": np.dtype(np.float32),
@@ -41,7 +41,9 @@ class OnnxModel:
         self._run: Callable[[None, Feed], list[NDArray[Any]]] = session.run
         self._refusals = refusals
         self._types = {given.name: TYPES[given.type] for given in session.get_inputs()}
-        self._columns = [(name, int(name[len(COLUMN) :]), dtype) for name, dtype in self._types.items() if name != MATRIX]
+        self._columns = [
+            (name, int(name[len(COLUMN) :]), dtype) for name, dtype in self._types.items() if name != MATRIX
+        ]
         self._matrix = self._types.get(MATRIX)
 
     @classmethod

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from scoring_service.openapi_parts import Json, listed, structure
-from scoring_service.schema import Feature, Schema
+from scoring_service.schema import Feature, Schema, Value
 from scoring_service.settings import Settings
+from scoring_service.tensors import COLUMN_TYPES
 
 NUMBERS: Final[Json] = {"type": "array", "items": {"type": "number"}}
 TEXT: Final[Json] = {"type": "string"}
@@ -54,6 +55,14 @@ class Bodies:
 
     def inference(self) -> Json:
         """The bodies of `/v2/models/…/infer` by media type."""
+        if self._schema.numeric:
+            return {"application/json": self._whole()}
+        columns = [self._column(feature) for feature in self._schema.features]
+        inputs = {"type": "array", "prefixItems": columns, "minItems": len(columns), "maxItems": len(columns)}
+        body = structure({"inputs": inputs, "id": TEXT}, ["inputs"])
+        return {"application/json": _with_examples(body, {"one tensor per feature": {"inputs": self._tensors()}})}
+
+    def _whole(self) -> Json:
         count = len(self._schema.features)
         shape: Json = {"type": "array", "prefixItems": [{"const": 1}, {"const": count}], "minItems": 2, "maxItems": 2}
         # One row, because the number of values depends on the shape, which a schema cannot say.
@@ -62,11 +71,19 @@ class Bodies:
         )
         body = structure({"inputs": listed(whole, 1), "id": TEXT}, ["inputs"])
         values = {"name": "input", "datatype": "FP64", "shape": [1, count], "data": self._values}
-        columns = [
-            {"name": name, "datatype": "FP64", "shape": [1], "data": [value]} for name, value in self._named.items()
+        examples = {"one tensor": {"inputs": [values]}, "one tensor per feature": {"inputs": self._tensors()}}
+        return _with_examples(body, examples)
+
+    def _column(self, feature: Feature) -> Json:
+        one: Json = {"type": "array", "prefixItems": [{"const": 1}], "minItems": 1, "maxItems": 1}
+        kinds = {"name": {"const": feature.name}, "datatype": {"const": COLUMN_TYPES[feature.type]}}
+        return structure({**kinds, "shape": one, "data": listed(_value(feature), 1)})
+
+    def _tensors(self) -> list[Json]:
+        return [
+            {"name": each.name, "datatype": COLUMN_TYPES[each.type], "shape": [1], "data": [self._named[each.name]]}
+            for each in self._schema.features
         ]
-        examples = {"one tensor": {"inputs": [values]}, "one tensor per feature": {"inputs": columns}}
-        return {"application/json": _with_examples(body, examples)}
 
     def invocations(self) -> Json:
         """The bodies of `/invocations` by media type."""
@@ -87,7 +104,7 @@ class Bodies:
             "instances": {"instances": [self._named]},
             "inputs": {"inputs": columns},
         }
-        table = ",".join(names) + "\n" + ",".join(map(repr, self._values)) + "\n"
+        table = ",".join(names) + "\n" + ",".join(_spelt(value) for value in self._values) + "\n"
         return {
             "application/json": _with_examples({"oneOf": either}, examples),
             "text/csv": {"schema": {"type": "string"}, "example": table},
@@ -109,13 +126,30 @@ def _with_examples(schema: Json, examples: Mapping[str, object]) -> Json:
     return {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
 
 
+def _spelt(value: Value) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
 def _value(feature: Feature) -> Json:
-    bounds = {"minimum": feature.minimum, "maximum": feature.maximum}
+    bounds = {"minimum": feature.minimum, "maximum": feature.maximum, "enum": feature.values}
     known = {name: bound for name, bound in bounds.items() if bound is not None}
     return {"type": feature.type, "title": feature.name, **known}
 
 
-def _example(feature: Feature) -> float:
+def _example(feature: Feature) -> Value:
+    if feature.values is not None:
+        return feature.values[0]
+    match feature.type:
+        case "string":
+            return "text"
+        case "boolean":
+            return True
+        case "integer":
+            return round(_middle(feature))
+    return _middle(feature)
+
+
+def _middle(feature: Feature) -> float:
     low, high = feature.minimum, feature.maximum
     if low is not None and high is not None:
         return (low + high) / 2

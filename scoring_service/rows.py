@@ -7,16 +7,19 @@ Decoders with types built once from the schema accept good bodies in a microseco
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil, floor
 from operator import attrgetter
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from scoring_service.explain import explain, explain_rows
-from scoring_service.schema import Feature, Schema
+from scoring_service.explain import LARGEST, SMALLEST, explain, explain_rows
+from scoring_service.schema import Feature, Schema, Value
 
-Row: TypeAlias = tuple[float, ...]
+Row: TypeAlias = tuple[Value, ...]
 Body: TypeAlias = bytes | bytearray
+_NEVER: Final[Any] = Annotated[float, msgspec.Meta(gt=1.7976931348623157e308)]
+"""No number: what only the slow half can look at."""
 
 
 class _Request(Protocol):
@@ -31,8 +34,8 @@ class RowDecoder:
         self._max_rows = max_rows
         record = record_type(schema.features)
         keys = record.__struct_fields__
-        numbers = tuple(_number(feature) for feature in schema.features)
-        lists = tuple[numbers]  # type: ignore[valid-type]  # built from the schema
+        types = tuple(_type(feature) for feature in schema.features)
+        lists = tuple[types]  # type: ignore[valid-type]  # built from the schema
         self._list_rows, self._object_rows = _many(lists, max_rows), _many(record, max_rows)
         self._lists, self._objects = _decoder(self._list_rows), _decoder(self._object_rows)
         self._values: Callable[[object], Row] = attrgetter(*keys) if len(keys) > 1 else _one(keys[0])
@@ -43,7 +46,7 @@ class RowDecoder:
         try:
             if named:
                 return [self._values(record) for record in self._objects.decode(body).data]
-            return self._lists.decode(body).data  # type: ignore[return-value]  # tuples of floats, as decoded
+            return self._lists.decode(body).data  # type: ignore[return-value]  # tuples of values, as decoded
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return explain(bytes(body), self._schema, self._max_rows)
 
@@ -66,13 +69,24 @@ class RowDecoder:
 def record_type(features: Iterable[Feature]) -> type[msgspec.Struct]:
     """A row as a struct that is read and written with the names of the features."""
     fields = [
-        (f"f{index}", _number(feature), msgspec.field(name=feature.name)) for index, feature in enumerate(features)
+        (f"f{index}", _type(feature), msgspec.field(name=feature.name)) for index, feature in enumerate(features)
     ]
     return msgspec.defstruct("Record", fields, frozen=True, gc=False, forbid_unknown_fields=True)
 
 
-def _number(feature: Feature) -> object:
-    return Annotated[float, msgspec.Meta(ge=feature.minimum, le=feature.maximum)]
+def _type(feature: Feature) -> Any:  # noqa: ANN401  # a type, for msgspec
+    low, high, values = feature.minimum, feature.maximum, feature.values
+    match feature.type:
+        case "string":
+            return str if values is None else Literal[values]
+        case "boolean":
+            return bool
+        case "integer" if values is None:
+            least, most = SMALLEST if low is None else ceil(low), LARGEST if high is None else floor(high)
+            return Annotated[int, msgspec.Meta(ge=max(least, SMALLEST), le=min(most, LARGEST))]
+        case "integer":
+            return Literal[tuple(map(int, values))]
+    return Annotated[float, msgspec.Meta(ge=low, le=high)] if values is None else _NEVER
 
 
 def _one(key: str) -> Callable[[object], Row]:

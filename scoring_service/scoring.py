@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from itertools import chain, count
 from math import isfinite
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -18,6 +18,9 @@ from scoring_service.problem import FieldError, ProblemError
 from scoring_service.recording import Recorder
 from scoring_service.rows import Row, RowDecoder
 from scoring_service.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SANE_ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -33,6 +36,7 @@ class Scorer:
         self.recorder = recorder
         self._model = context.model
         self._rows = RowDecoder(context.schema, settings.max_rows)
+        self._matrix = _numbers if context.schema.numeric else _objects
         self._encode = msgspec.json.Encoder().encode
         self._process = os.urandom(8).hex()
         self._counter = count()
@@ -61,8 +65,7 @@ class Scorer:
         if len(rows) == 1:
             outputs = [self._model.predict_one(rows[0])]
         else:
-            values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * len(rows[0]))
-            outputs = self._model.predict(values.reshape(len(rows), -1)).tolist()
+            outputs = self._model.predict(self._matrix(rows)).tolist()
         if not all(map(isfinite, outputs)):
             raise ProblemError.of_rows(
                 [FieldError("the prediction is not finite", row) for row, y in enumerate(outputs) if not isfinite(y)]
@@ -73,3 +76,12 @@ class Scorer:
         if given is not None and SANE_ID.fullmatch(given):
             return given.decode()
         return f"{self._process}{next(self._counter):012x}"
+
+
+def _numbers(rows: Sequence[Row]) -> NDArray[np.float64]:
+    values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * len(rows[0]))
+    return values.reshape(len(rows), -1)
+
+
+def _objects(rows: Sequence[Row]) -> NDArray[np.object_]:
+    return np.array(rows, dtype=np.object_)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from scoring_service.schema import Kind, Rows, Value
 
-DTYPES: Final["Mapping[Kind, str]"] = {"number": "float64", "integer": "int64", "boolean": "bool", "string": "str"}
+DTYPES: Final[Mapping[Kind, str]] = {"number": "float64", "integer": "int64", "boolean": "bool", "string": "str"}
 """What an estimator finds in a frame, by the kind of the column."""
 
 

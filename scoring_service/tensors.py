@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -12,17 +12,24 @@ import numpy as np
 from scoring_service.columns import order_of
 from scoring_service.problem import ProblemError
 from scoring_service.rows import Row, RowDecoder
-from scoring_service.schema import Feature, Schema
+from scoring_service.schema import Feature, Kind, Schema
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Values = NDArray[Any]
 
 WHOLE: Final = "input"
 """The tensor of all features, shape [rows, features]."""
 FLOATS: Final = {"FP64": "<f8", "FP32": "<f4", "FP16": "<f2"}
 SIZES: Final = (1, 2, 4, 8)
 INTEGERS: Final = {f"INT{8 * n}": f"<i{n}" for n in SIZES} | {f"UINT{8 * n}": f"<u{n}" for n in SIZES}
-DATATYPES: Final = FLOATS | INTEGERS
+TEXT: Final = "BYTES"
+TRUTH: Final = {"BOOL": "?"}
+NUMBER_TYPES: Final = FLOATS | INTEGERS
+DATATYPES: Final = NUMBER_TYPES | TRUTH
+COLUMN_TYPES: Final[Mapping[Kind, str]] = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": TEXT}
+"""What the tensor of one feature is, by the feature's type."""
 
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Parameters = dict[str, bool | int | float | str | None]
@@ -38,15 +45,14 @@ class Tensor(msgspec.Struct, frozen=True):
     data: msgspec.Raw = msgspec.Raw()
 
 
-_Decoder = msgspec.json.Decoder[list[float]] | msgspec.json.Decoder[list[int]]
-_RowDecoder = msgspec.json.Decoder[list[list[float]]] | msgspec.json.Decoder[list[list[int]]]
-_FLAT: Final[Mapping[str, _Decoder]] = {
-    "f": msgspec.json.Decoder(list[float]),
-    "i": msgspec.json.Decoder(list[int]),
+_KINDS: Final[Mapping[str, type]] = {"f": float, "i": int, "b": bool, "O": str}
+_FLAT: Final[Mapping[str, msgspec.json.Decoder[list[Any]]]] = {
+    kind: msgspec.json.Decoder(list[value])  # type: ignore[valid-type]  # a type from the table
+    for kind, value in _KINDS.items()
 }
-_NESTED: Final[Mapping[str, _RowDecoder]] = {
-    "f": msgspec.json.Decoder(list[list[float]]),
-    "i": msgspec.json.Decoder(list[list[int]]),
+_NESTED: Final[Mapping[str, msgspec.json.Decoder[list[list[Any]]]]] = {
+    kind: msgspec.json.Decoder(list[list[value]])  # type: ignore[valid-type]  # a type from the table
+    for kind, value in _KINDS.items()
 }
 
 
@@ -56,6 +62,7 @@ class TensorReader:
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self._schema = schema
         self._max_rows = max_rows
+        self._all_numbers = all(feature.type == "number" for feature in schema.features)
         self._exact = RowDecoder(schema, max_rows)
         self._rounded = {name: RowDecoder(_rounded(schema, FLOATS[name]), max_rows) for name in ("FP32", "FP16")}
 
@@ -67,38 +74,67 @@ class TensorReader:
             arrays.append(array)
         if tail:
             raise ProblemError(422, f"{len(tail)} bytes follow the last binary tensor")
-        matrix = self._matrix(tensors, arrays)
-        if len(matrix) > self._max_rows:
-            raise ProblemError(413, f"{len(matrix)} rows, at most {self._max_rows} are allowed in one request")
-        finite = bool(np.isfinite(matrix).all())
-        rows = matrix.tolist()
+        rows, finite = self._rows(tensors, arrays)
+        if len(rows) > self._max_rows:
+            raise ProblemError(413, f"{len(rows)} rows, at most {self._max_rows} are allowed in one request")
         decoder = next((self._rounded[t.datatype] for t in tensors if t.datatype in self._rounded), self._exact)
         return decoder.check(rows, "`inputs`", finite)
 
-    def _matrix(self, tensors: Sequence[Tensor], arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        names = [tensor.name for tensor in tensors]
-        count = len(self._schema.features)
-        if names == [WHOLE] and self._schema.names != [WHOLE]:
+    def _rows(self, tensors: Sequence[Tensor], arrays: Sequence[Values]) -> tuple[list[list[object]], bool]:
+        """The rows as they are, and whether all numbers in them are finite."""
+        names, count = [tensor.name for tensor in tensors], len(self._schema.features)
+        if self._schema.numeric and names == [WHOLE] and self._schema.names != [WHOLE]:
             if arrays[0].ndim != 2 or arrays[0].shape[1] != count:
                 raise ProblemError(422, f"`{WHOLE}` has the shape {tensors[0].shape}, expected [rows, {count}]")
-            return arrays[0]
-        order = order_of(names, self._schema)
+            if self._all_numbers:
+                return _listed(arrays[0], tensors)
+            return self._mixed(list(arrays[0].T))
+        columns = self._columns(tensors, arrays)
+        return _listed(np.stack(columns, axis=1), tensors) if self._all_numbers else self._mixed(columns)
+
+    def _mixed(self, columns: Sequence[Values]) -> tuple[list[list[object]], bool]:
+        finite = all(column.dtype.kind != "f" or bool(np.isfinite(column).all()) for column in columns)
+        values = [_as_wanted(column, feature) for column, feature in zip(columns, self._schema.features, strict=True)]
+        return [list(row) for row in zip(*values, strict=True)], finite
+
+    def _columns(self, tensors: Sequence[Tensor], arrays: Sequence[Values]) -> list[Values]:
+        order = order_of([tensor.name for tensor in tensors], self._schema)
         if any(array.shape not in ((len(array),), (len(array), 1)) for array in arrays):
             raise ProblemError(422, "a tensor of one feature has the shape [rows] or [rows, 1]")
         columns = [arrays[index].reshape(-1) for index in order]
         if len({len(column) for column in columns}) > 1:
             raise ProblemError(422, f"the tensors have different lengths: {[tensor.shape for tensor in tensors]}")
-        return np.stack(columns, axis=1)
+        return columns
 
 
-def _array(tensor: Tensor, tail: memoryview) -> tuple[NDArray[np.float64], memoryview]:
+def _listed(matrix: Values, tensors: Sequence[Tensor]) -> tuple[list[list[object]], bool]:
+    """Rows of numbers."""
+    if matrix.dtype.kind not in "fiu":
+        told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
+        raise ProblemError(422, f"the inputs are {', '.join(told)}, expected one of {', '.join(NUMBER_TYPES)}")
+    matrix = matrix.astype(np.float64, copy=False)
+    return matrix.tolist(), bool(np.isfinite(matrix).all())
+
+
+def _as_wanted(column: Values, feature: Feature) -> list[object]:
+    """The values for the row decoder: whole numbers where the feature wants integers, numbers where it wants any."""
+    whole = column.dtype.kind == "f" and feature.type == "integer" and bool((np.abs(column) < 2**53).all())
+    if whole and bool((np.mod(column, 1) == 0).all()):
+        return column.astype(np.int64).tolist()
+    return column.tolist()
+
+
+def _array(tensor: Tensor, tail: memoryview) -> tuple[Values, memoryview]:
     """The values of a tensor in its shape, and what is left of the tail."""
     dtype = DATATYPES.get(tensor.datatype)
-    if dtype is None:
-        raise ProblemError(422, f"`{tensor.name}` is {tensor.datatype}, expected one of {', '.join(DATATYPES)}")
+    if dtype is None and tensor.datatype != TEXT:
+        known = ", ".join((*DATATYPES, TEXT))
+        raise ProblemError(422, f"`{tensor.name}` is {tensor.datatype}, expected one of {known}")
     size = tensor.parameters.get("binary_data_size")
     if size is None:
-        return _from_json(tensor, "i" if tensor.datatype in INTEGERS else "f"), tail
+        return _from_json(tensor, np.dtype(dtype or object)), tail
+    if dtype is None:
+        return _texts(tensor, size, tail)
     expected = prod(tensor.shape) * np.dtype(dtype).itemsize
     if size != expected or len(tail) < expected:
         raise ProblemError(
@@ -106,24 +142,49 @@ def _array(tensor: Tensor, tail: memoryview) -> tuple[NDArray[np.float64], memor
             f"`{tensor.name}` of shape {tensor.shape} and {tensor.datatype} has {expected} bytes; "
             f"`binary_data_size` is {size}, {len(tail)} bytes are there",
         )
-    values = np.frombuffer(tail[:expected], dtype).astype(np.float64)
-    return values.reshape(tensor.shape), tail[expected:]
+    return np.frombuffer(tail[:expected], dtype).reshape(tensor.shape), tail[expected:]
 
 
-def _from_json(tensor: Tensor, kind: str) -> NDArray[np.float64]:
+def _texts(tensor: Tensor, size: object, tail: memoryview) -> tuple[Values, memoryview]:
+    """Texts of a tail: four bytes of length before each, little endian."""
+    if not isinstance(size, int) or not 0 <= size <= len(tail):
+        raise ProblemError(422, f"`binary_data_size` of `{tensor.name}` is {size}, {len(tail)} bytes are there")
+    content, texts, start = bytes(tail[:size]), [], 0
+    while start < size:
+        end = start + 4 + int.from_bytes(content[start : start + 4], "little")
+        if end > size:
+            raise ProblemError(422, f"text {len(texts)} of `{tensor.name}` is longer than the tensor")
+        texts.append(_text(content[start + 4 : end], tensor))
+        start = end
+    return _shaped(texts, np.dtype(object), tensor), tail[size:]
+
+
+def _text(content: bytes, tensor: Tensor) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ProblemError(422, f"`{tensor.name}` has a text that is not UTF-8: {error}") from None
+
+
+def _from_json(tensor: Tensor, dtype: np.dtype[Any]) -> Values:
     if not bytes(tensor.data):
         raise ProblemError(422, f"`{tensor.name}` has neither `data` nor `binary_data_size`")
+    kind = "i" if dtype.kind == "u" else dtype.kind
+    # Numbers of JSON keep the precision that they are written with.
+    dtype = np.dtype(np.float64) if kind == "f" else dtype
     try:
-        values = _flat(tensor, kind)
-        array = np.array(values, np.float64)
+        return _shaped(_flat(tensor, kind), dtype, tensor)
     except (msgspec.DecodeError, OverflowError, RecursionError) as error:
-        raise ProblemError(422, f"`data` of `{tensor.name}` are no {tensor.datatype} numbers: {error}") from None
+        raise ProblemError(422, f"`data` of `{tensor.name}` are no {tensor.datatype} values: {error}") from None
+
+
+def _shaped(values: Sequence[object], dtype: np.dtype[Any], tensor: Tensor) -> Values:
     if len(values) != prod(tensor.shape):
-        raise ProblemError(422, f"`{tensor.name}` has {len(values)} numbers, its shape {tensor.shape} another count")
-    return array.reshape(tensor.shape)
+        raise ProblemError(422, f"`{tensor.name}` has {len(values)} values, its shape {tensor.shape} another count")
+    return np.array(values, dtype).reshape(tensor.shape)
 
 
-def _flat(tensor: Tensor, kind: str) -> Sequence[float]:
+def _flat(tensor: Tensor, kind: str) -> Sequence[object]:
     try:
         return _FLAT[kind].decode(tensor.data)
     except msgspec.ValidationError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import numpy as np
@@ -15,10 +15,10 @@ from platforms.selection import current
 from tasks.run import run_id, run_logger
 from training import outputs
 
-TOLERANCE: Final = 1e-9
-"""Largest relative difference between a served prediction and the training job's."""
 TEST_ID: Final = "api-test-"
 """How the ids of the tests' requests begin, so that the log tells them from those of clients."""
+TOLERANCE: Final[Mapping[str, float]] = {"relative": 1e-9, "absolute": 0.0}
+"""How far a served prediction may be from the training job's, if the job's result does not say it."""
 BLOCK: Final = 500
 """Rows in one parity request."""
 
@@ -102,23 +102,26 @@ def _parity(client: httpx.Client, model: ModelVersion) -> Iterator[str]:
     """Every holdout row again, over HTTP, against what the training job predicted for it."""
     import pandas as pd
 
+    from training import matrix
+
     folder = current().registry.outputs(model.recipe, model.version)
-    holdout = pd.read_parquet(folder / outputs.PREDICTIONS)
-    rows = holdout[_result(model)["features"]].to_numpy().tolist()
+    holdout, result = pd.read_parquet(folder / outputs.PREDICTIONS), _result(model)
+    rows = matrix.rows(holdout[result["features"]]).tolist()
     expected = holdout[outputs.PREDICTION].to_numpy(np.float64)
     for start in range(0, len(rows), BLOCK):
         answer = client.post("/score", json={"data": rows[start : start + BLOCK]})
         if answer.status_code != httpx.codes.OK:
             yield f"holdout rows from {start} answered {answer.status_code}: {answer.text[:500]}"
             return
-        yield from _unequal(np.asarray(answer.json()["result"]), expected[start : start + BLOCK], start)
+        served = np.asarray(answer.json()["result"])
+        yield from _unequal(served, expected[start : start + BLOCK], start, result.get("tolerance", TOLERANCE))
 
 
-def _unequal(served: np.ndarray, expected: np.ndarray, start: int) -> Iterator[str]:
+def _unequal(served: np.ndarray, expected: np.ndarray, start: int, tolerance: Mapping[str, float]) -> Iterator[str]:
     if served.shape != expected.shape:
         yield f"{len(served)} predictions for {len(expected)} rows"
         return
-    wrong = np.flatnonzero(~np.isclose(served, expected, rtol=TOLERANCE, atol=0.0))
+    wrong = np.flatnonzero(~np.isclose(served, expected, rtol=tolerance["relative"], atol=tolerance["absolute"]))
     if wrong.size:
         first = int(wrong[0])
         yield (
@@ -127,7 +130,7 @@ def _unequal(served: np.ndarray, expected: np.ndarray, start: int) -> Iterator[s
         )
 
 
-def _result(model: ModelVersion) -> dict[str, list[str]]:
+def _result(model: ModelVersion) -> dict[str, Any]:
     folder = current().registry.outputs(model.recipe, model.version)
-    result: dict[str, list[str]] = json.loads((folder / outputs.RESULT).read_text())
+    result: dict[str, Any] = json.loads((folder / outputs.RESULT).read_text())
     return result

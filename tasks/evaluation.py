@@ -139,6 +139,7 @@ def predict(recipe: str, version: int, rows: pd.DataFrame) -> NDArray[np.float64
     import json
 
     from scoring_service.model import load_model
+    from training import matrix
 
     folder = current().registry.outputs(recipe, version)
     features = json.loads((folder / outputs.RESULT).read_text())["features"]
@@ -148,7 +149,7 @@ def predict(recipe: str, version: int, rows: pd.DataFrame) -> NDArray[np.float64
             f"champion {recipe} {version} needs the columns {missing}, which the recipe no longer has: "
             "promote the first model of the new schema with force=True"
         )
-    return load_model(folder / outputs.PORTABLE, features).predict(rows[features].to_numpy(np.float64))
+    return load_model(folder / outputs.PORTABLE, features).predict(matrix.rows(rows[features]))
 
 
 def _holdout(folder: Path) -> pd.DataFrame:

@@ -55,13 +55,15 @@ class Acceptance:
         """What the fitted estimator's forms must reproduce."""
         unseen = _unseen(features)
         try:
-            answers = np.asarray(estimator.predict(unseen), dtype="float64").reshape(-1) if len(unseen) else np.empty(0)
+            answers = (
+                np.asarray(estimator.predict(unseen), dtype="float64").reshape(-1) if len(unseen) else np.empty(0)
+            )
         except ValueError:
             return cls(features, expected, unseen, None)
         return cls(features, expected, unseen, answers)
 
     def tolerance(self, folder: Path, allowed: Sequence[float]) -> Tolerance:
-        """The tightest of the `allowed` relative differences that the form in `folder` keeps; raises `RejectedError`."""
+        """The tightest of the `allowed` relative differences that the form keeps; raises `RejectedError`."""
         model = load_model(folder, list(self.features.columns))
         found = model.predict(matrix.rows(self.features))
         answers = self._unseen_answers(folder)

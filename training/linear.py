@@ -127,7 +127,9 @@ def _together(columns: ColumnTransformer, names: Sequence[str]) -> Affine | None
         if part is None:
             return None
         parts.append(Affine(places[part.source], part.scale, part.offset))
-    return Affine(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("source", "scale", "offset")))
+    return Affine(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("source", "scale", "offset"))
+    )
 
 
 def _identity(step: FunctionTransformer) -> Affine | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Form = Literal["weights", "onnx", "skops"]
 Write = Callable[[Path], set[str]]
-"""Writes a form into a folder; returns the modules that it is read with, or raises if the estimator has no such form."""
+"""Writes a form and returns the modules that it is read with; raises if the estimator has no such form."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ def _write_weights(estimator: Estimator, features: pd.DataFrame, folder: Path) -
     weights = linear.weights_of(estimator, list(features.columns))
     if weights is None:
         raise RejectedError("not a linear model")
-    write_json(folder / "weights.json", {"coefficients": weights.coefficients.tolist(), "intercept": weights.intercept})
+    write_json(
+        folder / "weights.json", {"coefficients": weights.coefficients.tolist(), "intercept": weights.intercept}
+    )
     write_json(folder / "form.json", {"form": "weights"})
     return set()
 

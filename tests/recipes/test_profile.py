@@ -24,7 +24,7 @@ SCHEMA = DataFrameSchema(
         "y": Column(float),
     }
 )
-RECIPE = examples.recipe(schema=SCHEMA, identifiers=("id",), quality=Quality(exempt=("step",)))
+RECIPE = examples.recipe(schema=SCHEMA, identifiers=("id", "when"), quality=Quality(exempt=("step",)))
 
 
 def rows(count: int = 60) -> pa.RecordBatch:
