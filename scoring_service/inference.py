@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -101,12 +102,12 @@ class InferenceProtocol:
         binary = asked.wants_binary()
         rows = self._reader.read(asked.inputs, tail)
         given = asked.id.encode(errors="replace") if asked.id else None
-        outputs, request_id = self._scorer.run(request, rows, key_id, given)
-        answer = _Inferred(
-            self._context.schema.recipe, self._version, asked.id or request_id, [_Result(OUTPUT, "FP64", [len(rows)])]
-        )
-        headers = b"x-request-id: %b\r\n" % request_id.encode()
-        return self._scorer.recorder.commit(_render(answer, outputs, binary, headers))
+        return self._scorer.answer(request, rows, key_id, partial(self._render, asked, binary), given)
+
+    def _render(self, asked: _Inference, binary: bool, outputs: list[float], request_id: str) -> Response:
+        result = _Result(OUTPUT, "FP64", [len(outputs)])
+        answer = _Inferred(self._context.schema.recipe, self._version, asked.id or request_id, [result])
+        return _render(answer, outputs, binary, b"x-request-id: %b\r\n" % request_id.encode())
 
     def _metadata(self) -> Mapping[str, object]:
         schema = self._context.schema

@@ -37,12 +37,7 @@ class Invocations:
 
     def invoke(self, request: Request, key_id: str) -> Answer:
         """Answer a body of `POST /invocations`; raises `ProblemError`."""
-        rows = self._read(request)
-        outputs, request_id = self._scorer.run(request, rows, key_id)
-        headers = b"x-request-id: %b\r\n" % request_id.encode()
-        return self._scorer.recorder.commit(
-            Response(200, msgspec.json.encode(_Predictions(outputs)), headers=headers)
-        )
+        return self._scorer.answer(request, self._read(request), key_id, _render)
 
     def _read(self, request: Request) -> Sequence[Row]:
         media_type = request.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
@@ -54,6 +49,11 @@ class Invocations:
         document, finite = _parse(bytes(request.body))
         form, content = _form(document)
         return self._rows.check(_json_rows(form, content, self._schema), f"`{form}`", finite)
+
+
+def _render(outputs: list[float], request_id: str) -> Response:
+    headers = b"x-request-id: %b\r\n" % request_id.encode()
+    return Response(200, msgspec.json.encode(_Predictions(outputs)), headers=headers)
 
 
 def _parse(body: bytes) -> tuple[object, bool]:

@@ -43,8 +43,13 @@ class Pending:
         self._callbacks: list[Callable[[], None]] = []
 
     def then(self, callback: Callable[[], None]) -> None:
-        """Call back when the answer is there."""
+        """Call back when the answer is there, once it comes."""
         self._callbacks.append(callback)
+
+    def resolve_as(self, other: Pending) -> None:
+        """Take the answer that another one has got."""
+        if other.response is not None:
+            self.resolve(other.response)
 
     def resolve(self, response: Response) -> None:
         """Here it is."""

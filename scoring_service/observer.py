@@ -48,7 +48,8 @@ class Observer:
 
     def _written(self, request: Request, response: Response | None, latency: Histogram) -> None:
         seconds = perf_counter() - request.started
-        latency.observe(seconds)
+        if response is not None and response.status == 200:
+            latency.observe(seconds)
         if self.detailed and response is not None:
             self._tell(request, response.status, seconds)
 

@@ -21,7 +21,7 @@ MATRIX: Final = "input"
 """The input of a graph that takes all features at once, of shape [rows, features]."""
 COLUMN: Final = "f"
 """Else the inputs are `f0`, `f1`, …: one per feature that the model uses, of shape [rows, 1]."""
-TYPES: Final = {
+TYPES: "Final[Mapping[str, np.dtype[Any]]]" = {
     "tensor(double)": np.dtype(np.float64),
     "tensor(float)": np.dtype(np.float32),
     "tensor(int64)": np.dtype(np.int64),

@@ -25,6 +25,7 @@ from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
 from scoring_service.tracing import Spans
 
+FAILED: Final = "the service failed; its log says why"
 DOCS_HEADERS: Final = (
     b"content-security-policy: default-src 'none'; connect-src 'self'; script-src 'unsafe-inline'; "
     b"style-src 'unsafe-inline'\r\n"
@@ -41,6 +42,7 @@ class Router:
         self.keys = keys
         self.load = Load(settings)
         self.scorer = scorer
+        scorer.refuse = self._refuse_later
         self.observer = Observer(settings, spans)
         self.routes = self._table(context, settings)
 
@@ -76,7 +78,7 @@ class Router:
             return self._refused(request, problem)
         except Exception:
             self.observer.failed(request)
-            return self._refused(request, ProblemError(500, "the service failed; its log says why"))
+            return self._refused(request, ProblemError(500, FAILED))
         if self.observer.detailed or type(answer) is not Response:
             self.observer.answered(request, answer, route.latency)
         else:
@@ -98,6 +100,14 @@ class Router:
         except ProblemError as problem:
             return self._refused(request, problem)
         return None
+
+    def _refuse_later(self, request: Request, error: Exception) -> Response:
+        """The refusal of a request that was answered by a promise, whose fulfilment is observed."""
+        if not isinstance(error, ProblemError):
+            self.observer.failed(request)
+            error = ProblemError(500, FAILED)
+        self.note(error)
+        return error.response(v2=request.path.startswith(b"/v2"))
 
     def _refused(self, request: Request, problem: ProblemError) -> Response:
         self.observer.refused(request, problem)

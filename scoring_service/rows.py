@@ -85,7 +85,7 @@ def _type(feature: Feature) -> Any:  # noqa: ANN401  # a type, for msgspec
             least, most = SMALLEST if low is None else ceil(low), LARGEST if high is None else floor(high)
             return Annotated[int, msgspec.Meta(ge=max(least, SMALLEST), le=min(most, LARGEST))]
         case "integer":
-            return Literal[tuple(map(int, values))]
+            return Literal[tuple(map(int, values or ()))]
     return Annotated[float, msgspec.Meta(ge=low, le=high)] if values is None else _NEVER
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, count
 from math import isfinite
 from typing import TYPE_CHECKING, Final
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import numpy as np
 
+from scoring_service.batching import Asked, Batcher, Render
 from scoring_service.context import Context
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.problem import FieldError, ProblemError
 from scoring_service.recording import Recorder
+from scoring_service.refusal import RowsRefusedError
 from scoring_service.rows import Row, RowDecoder
 from scoring_service.settings import Settings
 
@@ -30,52 +32,111 @@ class _Result(msgspec.Struct, gc=False):
 
 
 class Scorer:
-    """Predicts with one model and records what it answered."""
+    """Predicts with one model and records what it answered.
+
+    `refuse` makes the answer to a request that failed after its handler had returned; the router sets it.
+    """
 
     def __init__(self, context: Context, settings: Settings, recorder: Recorder) -> None:
         self.recorder = recorder
+        self.refuse: Callable[[Request, Exception], Response] = _reraise
         self._model = context.model
         self._rows = RowDecoder(context.schema, settings.max_rows)
         self._matrix = _numbers if context.schema.numeric else _objects
+        self._batcher = Batcher(self) if context.model.batched else None
         self._encode = msgspec.json.Encoder().encode
         self._process = os.urandom(8).hex()
         self._counter = count()
 
     def score(self, request: Request, key_id: str) -> Answer:
         """Answer a body of `POST /score`; raises `ProblemError`."""
-        rows = self._rows.decode(request.body)
-        outputs, request_id = self.run(request, rows, key_id)
-        headers = b"x-request-id: %s\r\n" % request_id.encode()
-        return self.recorder.commit(Response(200, self._encode(_Result(outputs)), headers=headers))
+        return self.answer(request, self._rows.decode(request.body), key_id, self._render)
 
-    def run(
-        self, request: Request, rows: Sequence[Row], key_id: str, given_id: bytes | None = None
-    ) -> tuple[list[float], str]:
-        """Predict and record; returns one prediction per row, and the id of the request in the log.
+    def answer(
+        self, request: Request, rows: Sequence[Row], key_id: str, render: Render, given_id: bytes | None = None
+    ) -> Answer:
+        """Predict, record, and let `render` answer: now, or with all that arrived in this turn of the event loop.
 
-        The id is the request's `x-request-id`, else `given_id`, where they are sane, else a new one.
+        The request's id in the log is its `x-request-id`, else `given_id`, where they are sane, else a new one.
+        Raises `ProblemError`.
         """
-        outputs = self.predict(rows)
-        request_id = self._request_id(request.headers.get(b"x-request-id", given_id))
-        self.recorder.record(request_id, rows, outputs, request.started, key_id)
-        return outputs, request_id
+        if self._batcher is not None:
+            return self._batcher.add(Asked(request, rows, key_id, given_id, render))
+        return self._record(request, rows, self.predict(rows), key_id, given_id, render)
 
     def predict(self, rows: Sequence[Row]) -> list[float]:
-        """One prediction per row; raises `ProblemError` naming rows whose prediction is no finite number."""
+        """One prediction per row; raises `ProblemError` naming rows that have no finite one."""
+        try:
+            outputs = self.raw(rows)
+        except RowsRefusedError as error:
+            raise self._refusal(rows, error) from error
+        return _finite(outputs)
+
+    def raw(self, rows: Sequence[Row]) -> list[float]:
+        """One prediction per row, whatever number it is; raises `RowsRefusedError`."""
         if len(rows) == 1:
-            outputs = [self._model.predict_one(rows[0])]
-        else:
-            outputs = self._model.predict(self._matrix(rows)).tolist()
-        if not all(map(isfinite, outputs)):
-            raise ProblemError.of_rows(
-                [FieldError("the prediction is not finite", row) for row, y in enumerate(outputs) if not isfinite(y)]
-            )
+            return [self._model.predict_one(rows[0])]
+        outputs: list[float] = self._model.predict(self._matrix(rows)).tolist()
         return outputs
+
+    def finish(self, asked: Asked, outputs: list[float] | None) -> Answer:
+        """Record the outputs, or first predict them if there are none, and answer; refuses by its answer."""
+        request, rows, key_id, given_id, render = asked
+        try:
+            checked = self.predict(rows) if outputs is None else _finite(outputs)
+            return self._record(request, rows, checked, key_id, given_id, render)
+        except Exception as error:
+            return self.refuse(request, error)
+
+    def flush(self) -> None:
+        """Write what was recorded; a refusal takes the place of an answer without a record."""
+        self.recorder.flush()
+
+    def _record(
+        self,
+        request: Request,
+        rows: Sequence[Row],
+        outputs: list[float],
+        key_id: str,
+        given_id: bytes | None,
+        render: Render,
+    ) -> Answer:
+        request_id = self._request_id(request.headers.get(b"x-request-id", given_id))
+        self.recorder.record(request_id, rows, outputs, request.started, key_id)
+        return self.recorder.commit(render(outputs, request_id))
+
+    def _render(self, outputs: list[float], request_id: str) -> Response:
+        headers = b"x-request-id: %s\r\n" % request_id.encode()
+        return Response(200, self._encode(_Result(outputs)), headers=headers)
+
+    def _refusal(self, rows: Sequence[Row], error: RowsRefusedError) -> ProblemError:
+        """Names the first of the rows that the model refuses; halves them until it is alone."""
+        low, high = 0, len(rows)
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                self.raw(rows[low:middle])
+                low = middle
+            except RowsRefusedError as found:
+                high, error = middle, found
+        return ProblemError.of_rows([FieldError(f"the model refuses it: {error}", low)])
 
     def _request_id(self, given: bytes | None) -> str:
         if given is not None and SANE_ID.fullmatch(given):
             return given.decode()
         return f"{self._process}{next(self._counter):012x}"
+
+
+def _finite(outputs: list[float]) -> list[float]:
+    if not all(map(isfinite, outputs)):
+        raise ProblemError.of_rows(
+            [FieldError("the prediction is not finite", row) for row, y in enumerate(outputs) if not isfinite(y)]
+        )
+    return outputs
+
+
+def _reraise(_request: Request, error: Exception) -> Response:
+    raise error
 
 
 def _numbers(rows: Sequence[Row]) -> NDArray[np.float64]:

@@ -116,12 +116,13 @@ def _listed(matrix: Values, tensors: Sequence[Tensor]) -> tuple[list[list[object
     return matrix.tolist(), bool(np.isfinite(matrix).all())
 
 
-def _as_wanted(column: Values, feature: Feature) -> list[object]:
+def _as_wanted(column: Values, feature: Feature) -> list[Any]:
     """The values for the row decoder: whole numbers where the feature wants integers, numbers where it wants any."""
     whole = column.dtype.kind == "f" and feature.type == "integer" and bool((np.abs(column) < 2**53).all())
     if whole and bool((np.mod(column, 1) == 0).all()):
-        return column.astype(np.int64).tolist()
-    return column.tolist()
+        column = column.astype(np.int64)
+    values: list[Any] = column.tolist()
+    return values
 
 
 def _array(tensor: Tensor, tail: memoryview) -> tuple[Values, memoryview]:
@@ -149,7 +150,8 @@ def _texts(tensor: Tensor, size: object, tail: memoryview) -> tuple[Values, memo
     """Texts of a tail: four bytes of length before each, little endian."""
     if not isinstance(size, int) or not 0 <= size <= len(tail):
         raise ProblemError(422, f"`binary_data_size` of `{tensor.name}` is {size}, {len(tail)} bytes are there")
-    content, texts, start = bytes(tail[:size]), [], 0
+    content, start = bytes(tail[:size]), 0
+    texts: list[str] = []
     while start < size:
         end = start + 4 + int.from_bytes(content[start : start + 4], "little")
         if end > size:

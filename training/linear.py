@@ -52,8 +52,9 @@ class Affine:
 
     def then(self, after: Affine) -> Affine:
         """Both, one after the other."""
-        source, scale, offset = (part[after.source] for part in (self.source, self.scale, self.offset))
-        return Affine(source, after.scale * scale, after.scale * offset + after.offset)
+        chosen = after.source
+        offset = after.scale * self.offset[chosen] + after.offset
+        return Affine(self.source[chosen], after.scale * self.scale[chosen], offset)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_its_manifest_is_refused(
     [
         {"recipe": "r", "target": "y", "features": []},
         {"recipe": "r", "target": "y", "features": [{"name": "a", "type": "number"}] * 2},
-        {"recipe": "r", "target": "y", "features": [{"name": "a", "type": "string"}]},
+        {"recipe": "r", "target": "y", "features": [{"name": "a", "type": "date"}]},
         {"target": "y"},
     ],
 )

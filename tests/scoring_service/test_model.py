@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring_service.model import LinearModel, ModelError, Weights, load_model
+from scoring_service.linear_model import LinearModel, Weights
+from scoring_service.model import ModelError, load_model
 from tests.scoring_service.contexts import COEFFICIENTS, INTERCEPT, NAMES, ROW, make_context, write_json
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -34,11 +35,11 @@ def test_weights_predict_the_linear_function(context: Path) -> None:
     model.unload()
 
 
-@pytest.mark.parametrize("kind", ["array", "frame"])
-def test_skops_predicts_alike_one_by_one_and_in_a_batch(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("frame", [None, ["number"] * 10])
+def test_skops_predicts_alike_one_by_one_and_in_a_batch(tmp_path: Path, frame: list[str] | None) -> None:
     folder = make_context(tmp_path / "context", "skops") / "model"
-    write_json(folder / "form.json", {"form": "skops", "trusted": [], "input": kind})
-    if kind == "frame":
+    write_json(folder / "form.json", {"form": "skops", "trusted": [], "frame": frame})
+    if frame:
         _refit_on_frame(folder)
     model = load_model(folder, NAMES)
     rows = np.array([ROW, [0.0] * len(ROW)])

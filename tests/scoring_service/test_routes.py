@@ -67,7 +67,7 @@ def test_a_surrogate_in_a_name_is_refused_readably(service: Running) -> None:
 
 
 def test_a_prediction_that_is_not_finite_is_refused(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scoring_service.model import LinearModel, Weights
+    from scoring_service.linear_model import LinearModel, Weights
 
     monkeypatch.setattr(service.router.scorer, "_model", LinearModel(Weights((1e308,) * 10, 1e308)))
     high = [0.3] * 10
