@@ -34,7 +34,7 @@ class Manifest(msgspec.Struct, frozen=True):
         """The manifest of a context; raises `ContextError`."""
         try:
             return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise ContextError(f"{MANIFEST} in {folder.resolve()} cannot be read: {error}") from None
 
     def verify(self, folder: Path) -> None:

@@ -121,5 +121,5 @@ def _explained(file: Path) -> Iterator[None]:
 def _decode(file: Path, decoder: msgspec.json.Decoder[Loaded]) -> Loaded:
     try:
         return decoder.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise ModelError(f"{file} cannot be used: {error}") from None

@@ -21,7 +21,7 @@ MATRIX: Final = "input"
 """The input of a graph that takes all features at once, of shape [rows, features]."""
 COLUMN: Final = "f"
 """Else the inputs are `f0`, `f1`, …: one per feature that the model uses, of shape [rows, 1]."""
-TYPES: "Final[Mapping[str, np.dtype[Any]]]" = {
+TYPES: Final[Mapping[str, np.dtype[Any]]] = {
     "tensor(double)": np.dtype(np.float64),
     "tensor(float)": np.dtype(np.float32),
     "tensor(int64)": np.dtype(np.int64),
@@ -57,7 +57,8 @@ class OnnxModel:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 4
-        # From bytes, so that the graph cannot lead to other files.
+        # Tensors that a graph keeps in other files are looked for where all files were verified.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.parent))
         session = onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
         return cls(session, (state.Fail, state.InvalidArgument, state.RuntimeException))
 

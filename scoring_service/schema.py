@@ -61,5 +61,5 @@ class Schema(msgspec.Struct, frozen=True):
         """The schema in a file; raises `SchemaError`."""
         try:
             return msgspec.json.decode(file.read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             raise SchemaError(f"{file} cannot be used: {error}") from None

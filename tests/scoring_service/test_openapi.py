@@ -35,14 +35,14 @@ def test_the_schema_is_described() -> None:
 def test_the_examples_are_answered(service: Running) -> None:
     (described,) = service.ask(get("/openapi.json"))
     answered = 0
-    for path, media_type, example in _examples(described.json):
+    for path, media_type, example in examples_of(described.json):
         (answer,) = service.ask(message(example, f"Content-Type: {media_type}", path=path))
         assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
         answered += 1
     assert answered == 2 + 5 + 2 * 2
 
 
-def _examples(described: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def examples_of(described: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
     for path, operations in described["paths"].items():
         bodies = operations.get("post", {"requestBody": {"content": {}}})["requestBody"]["content"]
         for media_type, body in bodies.items():
