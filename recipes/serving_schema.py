@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from recipes import columns
-from recipes.recipe import Recipe, RecipeError
+from recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from pandera.pandas import Check
@@ -26,9 +26,6 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
         `{"recipe": …, "target": …, "features": [{"name", "type", "minimum", "maximum", "values"}, …]}` with the
         features in the order in which the model takes them; inclusive limits and the list of all values, only where
         the recipe's checks give them.
-
-    Raises:
-        RecipeError: A feature is neither number, text nor truth value.
     """
     features = [_feature(recipe, name) for name in recipe.features]
     return {"recipe": recipe.name, "target": recipe.target, "features": features}
@@ -37,10 +34,7 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
 def _feature(recipe: Recipe, name: str) -> Feature:
     column = recipe.schema.columns[name]
     kind = columns.kind(column)
-    if kind is None:
-        raise RecipeError(
-            f"recipe {recipe.name!r}: feature {name!r} is {column.dtype}; the service takes float, int, bool and str"
-        )
+    assert kind is not None, "a recipe has no other features"
     feature: Feature = {"name": name, "type": kind}
     for check in column.checks:
         feature.update(_limits(check, kind))

@@ -108,7 +108,7 @@ def test_columns_of_other_types_and_whole_rows_are_pandera_s() -> None:
         {"city": Column(str, Check.isin(["Bern"])), "when": Column("datetime64[us]"), "y": Column(float)},
         checks=Check(lambda frame: frame["y"] > 0, name="positive", error="y is positive"),
     )
-    recipe = examples.recipe(schema=schema)
+    recipe = examples.recipe(schema=schema, identifiers=("when",))
     good = pd.DataFrame(
         {"city": "Bern", "when": pd.to_datetime(["2026-01-01"] * 3).astype("datetime64[us]"), "y": 1.0}
     )

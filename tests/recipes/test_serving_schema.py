@@ -5,7 +5,7 @@ from pandera.pandas import Check, Column, DataFrameSchema
 
 from recipes.recipe import RecipeError
 from recipes.serving_schema import serving_schema
-from tests.recipes import examples
+from tests.recipes import examples, flats
 
 
 def test_limits_come_from_the_checks_that_give_any() -> None:
@@ -19,14 +19,26 @@ def test_limits_come_from_the_checks_that_give_any() -> None:
         }
     )
     assert serving_schema(examples.recipe(schema=schema))["features"] == [
-        {"name": "low", "type": "number", "minimum": 2.0},
+        {"name": "low", "type": "integer", "minimum": 2.0},
         {"name": "free", "type": "number"},
         {"name": "odd", "type": "number"},
         {"name": "high", "type": "number", "maximum": 5.0},
     ]
 
 
-def test_a_feature_that_is_no_number_is_refused() -> None:
-    schema = DataFrameSchema({"city": Column(str), "y": Column(float)})
-    with pytest.raises(RecipeError, match=r"feature 'city' is .*str.*the service takes numbers"):
-        serving_schema(examples.recipe(schema=schema))
+def test_texts_and_truth_values_are_features_too() -> None:
+    assert serving_schema(flats.recipe)["features"] == [
+        {"name": "area", "type": "number", "minimum": 10.0, "maximum": 400.0},
+        {"name": "rooms", "type": "integer", "minimum": 1.0, "maximum": 12.0},
+        {"name": "garden", "type": "boolean"},
+        {"name": "heating", "type": "string", "values": ["gas", "heat pump", "oil"]},
+        {"name": "district", "type": "string"},
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[ns]", "category", "Int64", None])
+def test_a_feature_that_no_row_of_json_can_have_is_refused_by_the_recipe(dtype: str | None) -> None:
+    schema = DataFrameSchema({"odd": Column(dtype), "a": Column(float), "y": Column(float)})
+    with pytest.raises(RecipeError, match=r"features \['odd'\] are neither float, int, bool nor str"):
+        examples.recipe(schema=schema)
+    examples.recipe(schema=schema, identifiers=("odd",))

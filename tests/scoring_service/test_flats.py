@@ -128,7 +128,7 @@ def _numbers(answer: Answer) -> list[float]:
         ({"rooms": 2.5}, "rooms", "expected an integer, got 2.5"),
         ({"rooms": True}, "rooms", "expected an integer, got true"),
         ({"rooms": 13}, "rooms", "13 is more than the maximum 12.0"),
-        ({"rooms": 10**30}, "rooms", "1000000000000000019884624838656 is no integer of 64 bits"),
+        ({"rooms": 10**19}, "rooms", "10000000000000000000 is no integer of 64 bits"),
         ({"area": "83.5"}, "area", "expected a number, got a string"),
     ],
 )

@@ -55,7 +55,7 @@ def test_the_hash_is_the_documented_one() -> None:
 
 
 def test_keys_are_canonical_across_types_and_signs_of_zero() -> None:
-    recipe = examples.recipe(schema=DataFrameSchema({"k": Column(), "y": Column(float)}))
+    recipe = examples.recipe(schema=DataFrameSchema({"k": Column(str), "y": Column(float)}))
 
     def hashes(values: list[object], dtype: str | None = None) -> list[list[int]]:
         key = pd.DataFrame({"k": pd.Series(values, dtype=dtype), "y": 0.0})
