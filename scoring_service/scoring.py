@@ -70,7 +70,8 @@ class Scorer:
             outputs = self.raw(rows)
         except RowsRefusedError as error:
             raise self._refusal(rows, error) from error
-        return _finite(outputs)
+        _check_finite(outputs)
+        return outputs
 
     def raw(self, rows: Sequence[Row]) -> list[float]:
         """One prediction per row, whatever number it is; raises `RowsRefusedError`."""
@@ -83,8 +84,10 @@ class Scorer:
         """Record the outputs, or first predict them if there are none, and answer; refuses by its answer."""
         request, rows, key_id, given_id, render = asked
         try:
-            checked = self.predict(rows) if outputs is None else _finite(outputs)
-            return self._record(request, rows, checked, key_id, given_id, render)
+            if outputs is None:
+                outputs = self.predict(rows)
+            _check_finite(outputs)
+            return self._record(request, rows, outputs, key_id, given_id, render)
         except Exception as error:
             return self.refuse(request, error)
 
@@ -127,12 +130,11 @@ class Scorer:
         return f"{self._process}{next(self._counter):012x}"
 
 
-def _finite(outputs: list[float]) -> list[float]:
+def _check_finite(outputs: list[float]) -> None:
     if not all(map(isfinite, outputs)):
         raise ProblemError.of_rows(
             [FieldError("the prediction is not finite", row) for row, y in enumerate(outputs) if not isfinite(y)]
         )
-    return outputs
 
 
 def _reraise(_request: Request, error: Exception) -> Response:

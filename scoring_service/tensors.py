@@ -62,6 +62,7 @@ class TensorReader:
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self._schema = schema
         self._max_rows = max_rows
+        self._takes_whole = schema.numeric and schema.names != [WHOLE]
         self._all_numbers = all(feature.type == "number" for feature in schema.features)
         self._exact = RowDecoder(schema, max_rows)
         self._rounded = {name: RowDecoder(_rounded(schema, FLOATS[name]), max_rows) for name in ("FP32", "FP16")}
@@ -82,8 +83,8 @@ class TensorReader:
 
     def _rows(self, tensors: Sequence[Tensor], arrays: Sequence[Values]) -> tuple[list[list[object]], bool]:
         """The rows as they are, and whether all numbers in them are finite."""
-        names, count = [tensor.name for tensor in tensors], len(self._schema.features)
-        if self._schema.numeric and names == [WHOLE] and self._schema.names != [WHOLE]:
+        count = len(self._schema.features)
+        if self._takes_whole and len(tensors) == 1 and tensors[0].name == WHOLE:
             if arrays[0].ndim != 2 or arrays[0].shape[1] != count:
                 raise ProblemError(422, f"`{WHOLE}` has the shape {tensors[0].shape}, expected [rows, {count}]")
             if self._all_numbers:
