@@ -23,6 +23,8 @@ CANNOT_START: Final = (ContextError, KeysError, LogError, ModelError, SchemaErro
 
 def main() -> int:
     """Serve until stopped; 1 if the service cannot start, with the reason on stderr."""
+    # A replica has one core: threads of scikit-learn would only wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         uvloop.run(serve(Settings.read(os.environ)))
     except (

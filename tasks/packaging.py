@@ -71,14 +71,14 @@ def _write_environment(context: Path, model_requirements: Iterable[str]) -> None
 
 def _pins(names: Iterable[str]) -> list[str]:
     """The packages and all that they require, in the versions that are installed here."""
-    return [f"{name}=={version(name)}" for name in sorted(_with_dependencies(names))]
+    return [f"{name}=={version(name)}" for name in sorted(with_dependencies(names))]
 
 
 def _requirements(pins: Iterable[str]) -> str:
     return "".join(f"{pin}\n" for pin in pins)
 
 
-def _with_dependencies(names: Iterable[str]) -> set[str]:
+def with_dependencies(names: Iterable[str]) -> set[str]:
     """The packages and all that they require here, by canonical name."""
     found: set[str] = set()
     queue = list(names)

@@ -4,13 +4,17 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from platforms.protocols import EndpointStatus, Image, ModelVersion
 from tasks import contract
+from tasks.contract import TOLERANCE, _unequal
 from tasks.packaging import assemble
 from tests.scoring_service.serving import KEY, records, running
 from tests.tasks.made import RECIPE, make_outputs
+
+SINGLE = {"relative": 1e-5, "absolute": 1e-3}
 
 
 def check(folder: Path, monkeypatch: pytest.MonkeyPatch, version: int = 3) -> None:
@@ -45,3 +49,27 @@ def test_every_difference_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shutil.copy(tmp_path / "other" / "predictions.parquet", tmp_path / "job")
     with pytest.raises(contract.ContractError, match=r"model_version is 3, expected '4'; 60 predictions differ"):
         check(tmp_path, monkeypatch, version=4)
+
+
+@pytest.mark.parametrize(
+    ("off", "tolerance", "differ"),
+    [
+        (1e-10, TOLERANCE, 0),
+        (1e-8, TOLERANCE, 2),
+        (1e-8, {"relative": 1e-9, "absolute": 1e-12}, 2),
+        (1e-6, SINGLE, 0),
+        (1e-4, SINGLE, 1),
+    ],
+)
+def test_served_predictions_may_differ_as_far_as_their_form_does(
+    off: float, tolerance: dict[str, float], differ: int
+) -> None:
+    expected = np.array([0.5, 0.0, 200.0])
+    found = list(_unequal(expected * (1 + off), expected, 40, tolerance))
+    assert [text.split(" ")[0] for text in found] == ([str(differ)] if differ else [])
+    if differ:
+        assert f"row {40 if differ == 2 else 42}" in found[0]
+
+
+def test_a_missing_prediction_is_a_difference() -> None:
+    assert list(_unequal(np.zeros(2), np.zeros(3), 0, TOLERANCE)) == ["2 predictions for 3 rows"]
