@@ -12,7 +12,7 @@ from tasks.packaging import SERVICE_PACKAGES, with_dependencies
 FORMS: Final[Mapping[str, tuple[tuple[str, ...], int]]] = {
     "weights": ((), 100),
     "onnx": (("onnxruntime",), 180),
-    "skops": (("scikit-learn", "skops", "pandas"), 300),
+    "skops": (("scikit-learn", "skops"), 300),
 }
 """What a form needs beside the service, and how many MB the image's packages may have with it."""
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-
-from training.positions import positions
+from training.positions import by_position
 
 if TYPE_CHECKING:
     from scoring_service.schema import Kind
@@ -34,7 +30,7 @@ def convert(estimator: object, names: Sequence[str], kinds: Sequence[Kind], prec
     _register_lightgbm()
     trees = onnx_trees.CONVERTERS if precision == "double" else {}
     graph = convert_sklearn(
-        _by_position(estimator, names),
+        by_position(estimator, names),
         "model",
         _inputs(kinds, precision),
         target_opset=_OPSETS,
@@ -66,19 +62,6 @@ def _inputs(kinds: Sequence[Kind], precision: Precision) -> list[tuple[str, obje
         return [(_MATRIX, number([None, len(kinds)]))]
     types = {"string": data_types.StringTensorType}
     return [(f"{_COLUMN}{index}", types.get(kind, number)([None, 1])) for index, kind in enumerate(kinds)]
-
-
-def _by_position(estimator: object, names: Sequence[str]) -> object:
-    """The estimator with the columns of a leading column transformer counted instead of named."""
-    if not isinstance(estimator, Pipeline | ColumnTransformer):
-        return estimator
-    copied = copy.deepcopy(estimator)
-    first = copied
-    while isinstance(first, Pipeline):
-        first = first.steps[0][1]
-    if isinstance(first, ColumnTransformer):
-        first.transformers_ = [(name, step, positions(columns, names)) for name, step, columns in first.transformers_]
-    return copied
 
 
 def _register_lightgbm() -> None:

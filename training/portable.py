@@ -22,6 +22,7 @@ from training import linear, matrix, onnx_file, skops_file
 from training.acceptance import DOUBLE, SINGLE, Acceptance, RejectedError, Tolerance
 from training.errors import TrainingError
 from training.outputs import write_json
+from training.positions import by_position
 
 if TYPE_CHECKING:
     from recipes.recipe import Array, Estimator
@@ -73,8 +74,8 @@ def _attempts(estimator: Estimator, features: pd.DataFrame) -> Iterator[_Attempt
     yield _Attempt("weights", (DOUBLE,), partial(_write_weights, estimator, features))
     yield _Attempt("onnx", (DOUBLE, SINGLE), partial(_write_onnx, estimator, features, "double"))
     yield _Attempt("onnx", (SINGLE,), partial(_write_onnx, estimator, features, "single"))
-    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, None))
-    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, features))
+    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, features, False))
+    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, features, True))
 
 
 def _tried(attempt: _Attempt, folder: Path, acceptance: Acceptance) -> Portable:
@@ -104,16 +105,17 @@ def _write_onnx(
     return {"onnxruntime"}
 
 
-def _write_skops(estimator: Estimator, frame: pd.DataFrame | None, folder: Path) -> set[str]:
-    """With a `frame`, the estimator is served frames like it, else arrays."""
-    trusted = skops_file.dump(estimator, folder / "model.skops")
+def _write_skops(estimator: Estimator, features: pd.DataFrame, as_frame: bool, folder: Path) -> set[str]:
+    """Served frames like the features, or arrays of the same columns."""
+    served = estimator if as_frame else by_position(estimator, list(features.columns))
+    trusted = skops_file.dump(served, folder / "model.skops")
     modules = {name.partition(".")[0] for name in trusted} - sys.stdlib_module_names
     ours = sorted(module for module in modules if module not in _distributions())
     if ours:
         raise RejectedError(f"the type comes from {', '.join(ours)}, which no distribution brings into the image")
-    kinds = None if frame is None else matrix.kinds(frame)
-    write_json(folder / "form.json", {"form": "skops", "trusted": trusted, "frame": kinds})
-    return {"sklearn", "skops", *modules, *(() if frame is None else ("pandas",))}
+    frame = matrix.kinds(features) if as_frame else None
+    write_json(folder / "form.json", {"form": "skops", "trusted": trusted, "frame": frame})
+    return {"sklearn", "skops", *modules, *(("pandas",) if as_frame else ())}
 
 
 def _pinned(modules: set[str]) -> tuple[str, ...]:

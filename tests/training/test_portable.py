@@ -21,7 +21,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import HuberRegressor, Lasso, LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
     MinMaxScaler,
@@ -179,11 +179,23 @@ def test_what_no_converter_knows_serves_as_skops(tmp_path: Path) -> None:
     assert list(load_model(tmp_path, ["a", "b"]).predict(FEATURES.to_numpy())) == list(expected)
 
 
-def test_a_frame_is_served_where_columns_are_named(tmp_path: Path) -> None:
+def test_columns_by_name_need_no_frame(tmp_path: Path) -> None:
     found, _ = write(tmp_path, flats.target_encoded(), FLATS, RENTS)
+    assert json.loads((tmp_path / "form.json").read_bytes())["frame"] is None
+    assert "pandas" not in {name.partition("==")[0] for name in found.requirements}
+
+
+def test_a_frame_is_served_to_what_wants_one(tmp_path: Path) -> None:
+    numbers = make_column_selector(dtype_include="number")
+    inner = ColumnTransformer([("n", StandardScaler(), ["area"])], remainder="drop")
+    union = FeatureUnion([("named", inner), ("chosen", ColumnTransformer([("n", "passthrough", numbers)]))])
+    found, expected = write(tmp_path, make_pipeline(union, HistGradientBoostingRegressor(max_iter=2)), FLATS, RENTS)
     form = json.loads((tmp_path / "form.json").read_bytes())
     assert form["frame"] == ["number", "integer", "boolean", "string", "string"]
     assert "pandas" in {name.partition("==")[0] for name in found.requirements}
+    model, rows = load_model(tmp_path, list(FLATS)), matrix.rows(FLATS)
+    assert list(model.predict(rows)) == list(expected)
+    assert [model.predict_one(row) for row in rows[:3].tolist()] == list(expected[:3])
 
 
 def test_a_form_that_answers_unknown_categories_in_another_way_is_refused(
