@@ -46,7 +46,7 @@ def skops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def summing(folder: Path, logs: Path, **changed: object) -> Iterator[tuple[Running, Sums]]:
+def summing(folder: Path, logs: Path, **changed: Any) -> Iterator[tuple[Running, Sums]]:
     model = Sums()
     with running(folder, logs, **changed) as service:
         service.router.scorer._model = model  # type: ignore[assignment]  # a model as far as scoring is concerned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.recipes import flats
 from tests.recipes.flats import ROW
 from tests.scoring_service.flats import FEATURES, fitted, make_flats
 from tests.scoring_service.serving import KEY, Answer, Running, get, message, records, running
 from tests.scoring_service.test_openapi import examples_of
 
 INFER = "/v2/models/flats/infer"
-NAMES = list(FEATURES)
+NAMES = list(flats.recipe.features)
 DATATYPES = ("FP64", "INT64", "BOOL", "BYTES", "BYTES")
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=12)
 ROWS = st.lists(
@@ -86,7 +87,7 @@ def _requests(rows: list[Flat], order: list[int]) -> Iterator[bytes]:
     yield _binary(rows, order)
 
 
-def _csv(names: list[str], rows: list[list[object]]) -> str:
+def _csv(names: list[str], rows: Sequence[Sequence[object]]) -> str:
     quoted = [[f'"{str(value).replace(chr(34), chr(34) * 2)}"' for value in row] for row in rows]
     return "\n".join([",".join(names), *(",".join(row) for row in quoted)])
 

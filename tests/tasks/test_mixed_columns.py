@@ -124,6 +124,6 @@ def test_from_data_to_a_served_answer(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(contract, "current", lambda: platform)
         with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", headers=AUTHORIZED) as client:
             assert list(contract._parity(client, ModelVersion("flats", 3, {}))) == []
-    np.testing.assert_allclose(answer.json["result"], expected, rtol=1e-9)
+    assert answer.json["result"] == pytest.approx(expected.tolist(), rel=1e-9)
     logged = list(LocalTrafficLog(tmp_path / "traffic").read("flats", FIRST, LAST))
     assert [[list(row.values()) for row in each.inputs] for each in logged] == [rows, rows]

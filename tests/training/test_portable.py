@@ -136,9 +136,9 @@ def test_what_can_be_converted_serves_as_onnx(estimator: Any, tolerance: float, 
     assert [name.partition("==")[0] for name in found.requirements] == ["numpy", "onnxruntime"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["form.json", "model.onnx"]
     model, rows = load_model(tmp_path, ["a", "b"]), matrix.rows(FEATURES)
-    kept = {"rtol": found.tolerance.relative, "atol": found.tolerance.absolute}
-    np.testing.assert_allclose(model.predict(rows), expected, **kept)
-    np.testing.assert_allclose([model.predict_one(row) for row in rows.tolist()], expected, **kept)
+    relative, absolute = found.tolerance.relative, found.tolerance.absolute
+    np.testing.assert_allclose(model.predict(rows), expected, relative, absolute)
+    np.testing.assert_allclose([model.predict_one(row) for row in rows.tolist()], expected, relative, absolute)
 
 
 def ordinal(model: object) -> Pipeline:
@@ -165,7 +165,7 @@ def ordinal(model: object) -> Pipeline:
 def test_other_columns_serve_too(estimator: Any, form: str, tolerance: float, tmp_path: Path) -> None:  # noqa: ANN401  # no types
     found, expected = write(tmp_path, estimator, FLATS, RENTS)
     assert (found.form, found.tolerance.relative) == (form, tolerance)
-    model, rows = load_model(tmp_path, list(FLATS)), matrix.rows(FLATS)
+    model, rows = load_model(tmp_path, flats.recipe.features), matrix.rows(FLATS)
     np.testing.assert_allclose(model.predict(rows), expected, rtol=tolerance)
     np.testing.assert_allclose([model.predict_one(row) for row in rows[:9].tolist()], expected[:9], rtol=tolerance)
 
@@ -193,7 +193,7 @@ def test_a_frame_is_served_to_what_wants_one(tmp_path: Path) -> None:
     form = json.loads((tmp_path / "form.json").read_bytes())
     assert form["frame"] == ["number", "integer", "boolean", "string", "string"]
     assert "pandas" in {name.partition("==")[0] for name in found.requirements}
-    model, rows = load_model(tmp_path, list(FLATS)), matrix.rows(FLATS)
+    model, rows = load_model(tmp_path, flats.recipe.features), matrix.rows(FLATS)
     assert list(model.predict(rows)) == list(expected)
     assert [model.predict_one(row) for row in rows[:3].tolist()] == list(expected[:3])
 
