@@ -6,24 +6,25 @@ import logging
 import os
 import platform
 import warnings
-from importlib.metadata import version
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from training import skops_file
+from training import packages, skops_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from recipes.recipe import Array, Estimator
 
-_PACKAGES: Final = ("mlflow", "numpy", "pandas", "scikit-learn", "skops")
+_MODULES: Final = ("mlflow", "numpy", "pandas", "sklearn", "skops")
 
 
 def write(folder: Path, estimator: Estimator, features: pd.DataFrame, predictions: Array) -> None:
     """Write the folder with signature and input example."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    trusted = skops_file.untrusted(estimator)
     with warnings.catch_warnings():
         # MLflow warns of its own type hints as it is imported, and of dependencies that are explicit here.
         warnings.simplefilter("ignore")
@@ -35,13 +36,13 @@ def write(folder: Path, estimator: Estimator, features: pd.DataFrame, prediction
             folder,
             signature=infer_signature(features, predictions),
             input_example=features.head(3),
-            conda_env=_environment(),
+            conda_env=_environment(trusted),
             serialization_format="skops",
-            skops_trusted_types=skops_file.untrusted(estimator),
+            skops_trusted_types=trusted,
         )
 
 
-def _environment() -> dict[str, object]:
-    pinned = [f"{name}=={version(name)}" for name in _PACKAGES]
+def _environment(types: Iterable[str]) -> dict[str, object]:
+    pinned = list(packages.pinned({*_MODULES, *packages.modules(types)}))
     python = f"python={platform.python_version()}"
     return {"name": "model", "channels": ["conda-forge"], "dependencies": [python, "pip", {"pip": pinned}]}

@@ -7,18 +7,16 @@ must reproduce the estimator's holdout predictions (`training.acceptance`), else
 from __future__ import annotations
 
 import shutil
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import packages_distributions, version
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from training import linear, matrix, onnx_file, skops_file
+from training import linear, matrix, onnx_file, packages, skops_file
 from training.acceptance import DOUBLE, SINGLE, Acceptance, RejectedError, Tolerance
 from training.errors import TrainingError
 from training.outputs import write_json
@@ -82,7 +80,7 @@ def _tried(attempt: _Attempt, folder: Path, acceptance: Acceptance) -> Portable:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         modules = attempt.write(folder)
-    return Portable(attempt.form, _pinned({"numpy", *modules}), acceptance.tolerance(folder, attempt.allowed))
+    return Portable(attempt.form, packages.pinned({"numpy", *modules}), acceptance.tolerance(folder, attempt.allowed))
 
 
 def _write_weights(estimator: Estimator, features: pd.DataFrame, folder: Path) -> set[str]:
@@ -109,21 +107,9 @@ def _write_skops(estimator: Estimator, features: pd.DataFrame, as_frame: bool, f
     """Served frames like the features, or arrays of the same columns."""
     served = estimator if as_frame else by_position(estimator, list(features.columns))
     trusted = skops_file.dump(served, folder / "model.skops")
-    modules = {name.partition(".")[0] for name in trusted} - sys.stdlib_module_names
-    ours = sorted(module for module in modules if module not in _distributions())
-    if ours:
+    modules = packages.modules(trusted)
+    if ours := packages.homeless(modules):
         raise RejectedError(f"the type comes from {', '.join(ours)}, which no distribution brings into the image")
     frame = matrix.kinds(features) if as_frame else None
     write_json(folder / "form.json", {"form": "skops", "trusted": trusted, "frame": frame})
     return {"sklearn", "skops", *modules, *(("pandas",) if as_frame else ())}
-
-
-def _pinned(modules: set[str]) -> tuple[str, ...]:
-    found = _distributions()
-    installed = {found[module][0] for module in modules if module in found}
-    return tuple(f"{name}=={version(name)}" for name in sorted(installed))
-
-
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return packages_distributions()
