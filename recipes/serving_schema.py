@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from recipes import columns
 from recipes.recipe import Recipe
 
@@ -43,7 +45,8 @@ def _feature(recipe: Recipe, name: str) -> Feature:
 
 def _limits(check: Check, kind: columns.Kind) -> Feature:
     statistics = check.statistics or {}
-    if check.name == "isin":
-        return {"values": sorted(statistics["allowed_values"])}
+    if check.name == "isin" and kind != "boolean":
+        allowed = {value.item() if isinstance(value, np.generic) else value for value in statistics["allowed_values"]}
+        return {"values": sorted(allowed - {None})}
     names = _LIMITS.get(str(check.name), {}) if kind in ("number", "integer") else {}
     return {target: float(statistics[source]) for source, target in names.items()}

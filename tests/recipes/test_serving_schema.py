@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
+
+import msgspec
+import numpy as np
 import pytest
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from recipes.recipe import RecipeError
 from recipes.serving_schema import serving_schema
+from scoring_service.schema import Schema
 from tests.recipes import examples, flats
 
 
@@ -34,6 +39,21 @@ def test_texts_and_truth_values_are_features_too() -> None:
         {"name": "heating", "type": "string", "values": ["gas", "heat pump", "oil"]},
         {"name": "district", "type": "string"},
     ]
+
+
+def test_values_are_listed_in_order() -> None:
+    schema = DataFrameSchema(
+        {
+            "rooms": Column(int, Check.isin(np.array([3, 1, 2]))),
+            "city": Column(str, Check.isin(["b", "a", None])),
+            "garden": Column(bool, Check.isin([True, False])),
+            "y": Column(float),
+        }
+    )
+    content = serving_schema(examples.recipe(schema=schema))
+    assert [feature.get("values") for feature in content["features"]] == [[1, 2, 3], ["a", "b"], None]  # type: ignore[attr-defined]  # JSON
+    read = msgspec.json.decode(json.dumps(content), type=Schema)
+    assert [feature.values for feature in read.features] == [(1.0, 2.0, 3.0), ("a", "b"), None]
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[ns]", "category", "Int64", None])

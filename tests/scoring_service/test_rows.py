@@ -15,6 +15,30 @@ SCHEMA = Schema(
     "r", "y", (Feature("age", "number", -0.3, 0.3), Feature("s 1", "number", 0.0), Feature("class", "number"))
 )
 DECODER = RowDecoder(SCHEMA, 5)
+MIXED = Schema(
+    "r",
+    "y",
+    (
+        Feature("age", "number", -0.3, 0.3),
+        Feature("s 1", "integer", -1.5, 9.0),
+        Feature("class", "string", values=("a", "age")),
+        Feature("x", "boolean"),
+        Feature("n", "number", values=(0.0, 0.1)),
+        Feature("i", "integer", values=(0.0, 7.0)),
+        Feature("t", "string"),
+    ),
+)
+MIXED_DECODER = RowDecoder(MIXED, 5)
+ANY = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.sampled_from(["a", "age", 0.1, 0.0, 7])
+CLOSE = st.tuples(
+    st.floats(-0.3, 0.3) | ANY,
+    st.integers(-1, 9) | st.sampled_from([-1.0, 3.0, 10, -2]) | ANY,
+    st.sampled_from(["a", "age", "b"]) | ANY,
+    st.booleans() | ANY,
+    st.sampled_from([0, 0.0, 0.1, 0.2]) | ANY,
+    st.sampled_from([0, 7, 7.0, 1]) | ANY,
+    st.text() | ANY,
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3) | st.sampled_from([0.1, 0, "age"]),
     lambda inner: (
@@ -47,6 +71,15 @@ def test_fast_and_slow_half_agree(document: object) -> None:
         assert outcome(lambda raw: list(DECODER.decode(raw)), encoded) == outcome(
             lambda raw: explain(raw, SCHEMA, 5), encoded
         )
+
+
+@given(st.lists(CLOSE, min_size=1, max_size=3))
+def test_fast_and_slow_half_agree_on_other_columns(rows: list[tuple[object, ...]]) -> None:
+    objects = [dict(zip(MIXED.names, row, strict=True)) for row in rows]
+    for data in (rows, objects):
+        body = json.dumps({"data": data}).encode()
+        fast = outcome(lambda raw: list(MIXED_DECODER.decode(raw)), body)
+        assert repr(fast) == repr(outcome(lambda raw: explain(raw, MIXED, 5), body))
 
 
 def outcome(decode: object, body: bytes) -> object:
