@@ -42,7 +42,7 @@ class Recorder:
         kept = _kept(context, settings)
         self._record = record_type([context.schema.features[index] for index in kept])
         self._kept = kept if len(kept) < len(context.schema.features) else None
-        self._lines: list[bytes] = []
+        self._records: list[LogRecord] = []
         self._answers: list[Response] = []
         self._sync = GroupSync(log, self._on_sync_error) if log is not None and log.durable else None
 
@@ -66,7 +66,7 @@ class Recorder:
             perf_counter() - started,
             key_id,
         )
-        self._lines.append(log.line(record))
+        self._records.append(record)
 
     def commit(self, response: Response) -> Answer:
         """The answer to a request that was given to `record`.
@@ -74,7 +74,7 @@ class Recorder:
         It may be sent after the next `flush`, which makes it a refusal if the record cannot be written; or, if
         records go to the disk first, it comes when this one is there.
         """
-        if len(self._answers) < len(self._lines):
+        if len(self._answers) < len(self._records):
             self._answers.append(response)
         if self._sync is None:
             return response
@@ -83,12 +83,12 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what was recorded since the last time."""
-        if not self._lines:
+        if self.log is None or not self._records:
             return
-        lines, answers = self._lines, self._answers
-        self._lines, self._answers = [], []
+        records, answers = self._records, self._answers
+        self._records, self._answers = [], []
         try:
-            self._write(lines)
+            self.log.extend(records)
         except OSError as error:
             for answer in answers:
                 self._fail(error, answer)
@@ -111,10 +111,6 @@ class Recorder:
         if kept is None:
             return [record(*row) for row in rows]
         return [record(*[row[index] for index in kept]) for row in rows]
-
-    def _write(self, lines: list[bytes]) -> None:
-        assert self.log is not None
-        self.log.write(b"".join(lines))
 
     def _fail(self, error: OSError, answer: Response) -> None:
         """Turn an answer that nobody has seen yet into a refusal, if requests must be logged."""

@@ -75,7 +75,7 @@ class RequestLog:
         self._bytes = segment_bytes
         self._seconds = segment_seconds
         self._segment: Segment | None = None
-        self._encode = msgspec.json.Encoder().encode
+        self._encode = msgspec.json.Encoder().encode_lines
 
     @classmethod
     def create(
@@ -99,14 +99,11 @@ class RequestLog:
 
     def append(self, record: LogRecord) -> None:
         """Write one line; raises `OSError`, and then nothing of it is in the log."""
-        self.write(self.line(record))
+        self.extend([record])
 
-    def line(self, record: LogRecord) -> bytes:
-        """The record as it stands in the log."""
-        return self._encode(record) + b"\n"
-
-    def write(self, lines: bytes) -> None:
-        """Write whole lines at once; raises `OSError`, and then nothing of them is in the log."""
+    def extend(self, records: Sequence[LogRecord]) -> None:
+        """Write a line for each at once; raises `OSError`, and then nothing of them is in the log."""
+        lines = self._encode(records)
         segment = self._segment or self._open()
         try:
             segment.write(lines)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from scoring_service.columns import order_of
+from scoring_service.limits import Limits
 from scoring_service.problem import ProblemError
 from scoring_service.rows import Row, RowDecoder
 from scoring_service.schema import Feature, Kind, Schema
@@ -31,6 +32,7 @@ DATATYPES: Final = NUMBER_TYPES | TRUTH
 COLUMN_TYPES: Final[Mapping[Kind, str]] = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": TEXT}
 """What the tensor of one feature is, by the feature's type."""
 
+Rows = tuple[list[Any], bool, bool]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Parameters = dict[str, bool | int | float | str | None]
 
@@ -65,7 +67,9 @@ class TensorReader:
         self._takes_whole = schema.numeric and schema.names != [WHOLE]
         self._all_numbers = all(feature.type == "number" for feature in schema.features)
         self._exact = RowDecoder(schema, max_rows)
-        self._rounded = {name: RowDecoder(_rounded(schema, FLOATS[name]), max_rows) for name in ("FP32", "FP16")}
+        wider = {name: _rounded(schema, FLOATS[name]) for name in ("FP32", "FP16")}
+        self._rounded = {name: RowDecoder(each, max_rows) for name, each in wider.items()}
+        self._limits = {name: Limits(each) for name, each in {"FP64": schema, **wider}.items()}
 
     def read(self, tensors: Sequence[Tensor], tail: memoryview) -> Sequence[Row]:
         """The checked rows; raises `ProblemError`."""
@@ -75,28 +79,30 @@ class TensorReader:
             arrays.append(array)
         if tail:
             raise ProblemError(422, f"{len(tail)} bytes follow the last binary tensor")
-        rows, finite = self._rows(tensors, arrays)
+        precision = next((tensor.datatype for tensor in tensors if tensor.datatype in self._rounded), "FP64")
+        rows, finite, good = self._rows(tensors, arrays, self._limits[precision])
         if len(rows) > self._max_rows:
             raise ProblemError(413, f"{len(rows)} rows, at most {self._max_rows} are allowed in one request")
-        decoder = next((self._rounded[t.datatype] for t in tensors if t.datatype in self._rounded), self._exact)
-        return decoder.check(rows, "`inputs`", finite)
+        if good:
+            return rows
+        return self._rounded.get(precision, self._exact).check(rows, "`inputs`", finite)
 
-    def _rows(self, tensors: Sequence[Tensor], arrays: Sequence[Values]) -> tuple[list[list[object]], bool]:
-        """The rows as they are, and whether all numbers in them are finite."""
+    def _rows(self, tensors: Sequence[Tensor], arrays: Sequence[Values], limits: Limits) -> Rows:
+        """The rows as they are, whether all numbers in them are finite, and whether they are checked already."""
         count = len(self._schema.features)
         if self._takes_whole and len(tensors) == 1 and tensors[0].name == WHOLE:
             if arrays[0].ndim != 2 or arrays[0].shape[1] != count:
                 raise ProblemError(422, f"`{WHOLE}` has the shape {tensors[0].shape}, expected [rows, {count}]")
             if self._all_numbers:
-                return _listed(arrays[0], tensors)
+                return _listed(arrays[0], tensors, limits)
             return self._mixed(list(arrays[0].T))
         columns = self._columns(tensors, arrays)
-        return _listed(np.stack(columns, axis=1), tensors) if self._all_numbers else self._mixed(columns)
+        return _listed(np.stack(columns, axis=1), tensors, limits) if self._all_numbers else self._mixed(columns)
 
-    def _mixed(self, columns: Sequence[Values]) -> tuple[list[list[object]], bool]:
+    def _mixed(self, columns: Sequence[Values]) -> Rows:
         finite = all(column.dtype.kind != "f" or bool(np.isfinite(column).all()) for column in columns)
         values = [_as_wanted(column, feature) for column, feature in zip(columns, self._schema.features, strict=True)]
-        return [list(row) for row in zip(*values, strict=True)], finite
+        return [list(row) for row in zip(*values, strict=True)], finite, False
 
     def _columns(self, tensors: Sequence[Tensor], arrays: Sequence[Values]) -> list[Values]:
         order = order_of([tensor.name for tensor in tensors], self._schema)
@@ -108,13 +114,13 @@ class TensorReader:
         return columns
 
 
-def _listed(matrix: Values, tensors: Sequence[Tensor]) -> tuple[list[list[object]], bool]:
+def _listed(matrix: Values, tensors: Sequence[Tensor], limits: Limits) -> Rows:
     """Rows of numbers."""
     if matrix.dtype.kind not in "fiu":
         told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
         raise ProblemError(422, f"the inputs are {', '.join(told)}, expected one of {', '.join(NUMBER_TYPES)}")
     matrix = matrix.astype(np.float64, copy=False)
-    return matrix.tolist(), bool(np.isfinite(matrix).all())
+    return matrix.tolist(), bool(np.isfinite(matrix).all()), limits.hold(matrix)
 
 
 def _as_wanted(column: Values, feature: Feature) -> list[Any]:

@@ -80,10 +80,10 @@ def test_a_prediction_that_is_not_finite_is_refused(service: Running, monkeypatc
 
 
 def test_a_log_that_fails_refuses_the_answer(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_lines: bytes) -> None:
+    def full(_records: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(service.router.scorer.recorder.log, "write", full)
+    monkeypatch.setattr(service.router.scorer.recorder.log, "extend", full)
     (answer,) = service.ask(message({"data": [ROW]}))
     assert (answer.status, answer.json["detail"]) == (
         503,
