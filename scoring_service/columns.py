@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from scoring_service.problem import FieldError, ProblemError
+from scoring_service.problem import FieldError, ProblemError, some_of
 from scoring_service.schema import Schema
 
 
@@ -16,16 +17,18 @@ def order_of(given: Sequence[object], schema: Schema) -> list[int]:
     """
     names = schema.names
     texts = [name if isinstance(name, str) else repr(name) for name in given]
+    counts = Counter(texts)
     found = {
-        "missing": [name for name in names if name not in texts],
-        "unknown": sorted(set(texts) - set(names)),
-        "repeated": sorted({name for name in texts if texts.count(name) > 1}),
+        "missing": [name for name in names if name not in counts],
+        "unknown": sorted(counts.keys() - set(names)),
+        "repeated": sorted(name for name, count in counts.items() if count > 1),
     }
-    errors = [FieldError(f"{what} {which}") for what, which in found.items() if which]
+    errors = [FieldError(f"{what} {some_of(which)}") for what, which in found.items() if which]
     if errors:
         wrong = ", ".join(str(error) for error in errors)
         raise ProblemError(422, f"the columns do not fit: {wrong}; expected {names} in any order", errors)
-    return [texts.index(name) for name in names]
+    places = {name: place for place, name in enumerate(texts)}
+    return [places[name] for name in names]
 
 
 def rows_of_table(columns: Sequence[object], data: Sequence[object], schema: Schema) -> list[object]:

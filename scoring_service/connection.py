@@ -25,6 +25,8 @@ SLICE: Final = 16 * 1024
 """Bytes parsed at once, so that a client that pipelines but does not read is stopped in time."""
 WAITING: Final = 64
 """Answers of one connection that may wait before no more is read from it."""
+TOLD: Final = 32
+"""Connections beyond the limit that are told so at a time; the log must not lack files because of them."""
 LINGER: Final = Phase.LINGER
 LINGER_SECONDS: Final = 1.0
 
@@ -48,6 +50,10 @@ class Connection(Incoming, asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # a stream's transport reads and writes
         self._outbox.transport = self._transport
         hub = self._hub
+        if len(hub.connections) >= hub.max_connections + TOLD:
+            self._phase = Phase.CLOSED
+            transport.abort()  # type: ignore[attr-defined]  # as above
+            return
         hub.connections.add(self)
         if len(hub.connections) > hub.max_connections:
             detail = f"there are {hub.max_connections} connections already"

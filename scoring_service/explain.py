@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from scoring_service.problem import FieldError, ProblemError
+from scoring_service.problem import FieldError, ProblemError, some_of
 from scoring_service.schema import Feature, Kind, Schema, Value
 
 Row: TypeAlias = tuple[Value, ...]
@@ -83,11 +83,11 @@ def _errors(index: int, row: object, kind: type, schema: Schema) -> Iterator[Fie
 def _name_errors(index: int, row: Mapping[str, object], schema: Schema) -> Iterator[FieldError]:
     names = schema.names
     missing = [name for name in names if name not in row]
-    unknown = sorted(name for name in row if name not in names)
+    unknown = sorted(row.keys() - set(names))
     if missing:
         yield FieldError(f"missing {missing}", index)
     if unknown:
-        yield FieldError(f"unknown {unknown}, expected {names}", index)
+        yield FieldError(f"unknown {some_of(unknown)}, expected {names}", index)
     for feature in schema.features:
         if feature.name in row:
             yield from _value_errors(index, row[feature.name], feature)

@@ -13,7 +13,7 @@ from scoring_service import VERSION
 from scoring_service.context import Context
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.metrics import Histogram
-from scoring_service.problem import ProblemError
+from scoring_service.problem import ProblemError, some_of
 from scoring_service.route import GET, Handler, Route, fixed
 from scoring_service.schema import Schema
 from scoring_service.scoring import Scorer
@@ -39,7 +39,7 @@ class _Inference(msgspec.Struct, frozen=True):
         """Whether the answer shall be binary; raises `ProblemError` if another tensor is wanted."""
         unknown = sorted({wanted.name for wanted in self.outputs} - {OUTPUT})
         if unknown:
-            raise ProblemError(422, f"unknown outputs {unknown}, there is `{OUTPUT}`")
+            raise ProblemError(422, f"unknown outputs {some_of(unknown)}, there is `{OUTPUT}`")
         if self.outputs:
             return self.outputs[0].parameters.get("binary_data") is True
         return self.parameters.get("binary_data_output") is True

@@ -13,7 +13,7 @@ import msgspec
 from scoring_service.columns import order_of, rows_of_columns, rows_of_table
 from scoring_service.explain import NOUNS, kind_of, parse
 from scoring_service.messages import Answer, Request, Response
-from scoring_service.problem import FieldError, ProblemError
+from scoring_service.problem import FieldError, ProblemError, some_of
 from scoring_service.rows import Row, RowDecoder
 from scoring_service.schema import Feature, Schema, Value
 from scoring_service.scoring import Scorer
@@ -69,7 +69,7 @@ def _form(document: object) -> tuple[str, object]:
         raise ProblemError(422, f"the body is {kind_of(document)}; {EXPECTED}")
     forms = [form for form in FORMS if form in document]
     if len(forms) != 1:
-        raise ProblemError(422, f"the body has {sorted(map(str, document))}; {EXPECTED}")
+        raise ProblemError(422, f"the body has {some_of(sorted(map(str, document)))}; {EXPECTED}")
     return forms[0], document[forms[0]]
 
 
@@ -88,7 +88,7 @@ def _split_rows(content: object, schema: Schema) -> object:
         raise ProblemError(422, f"`dataframe_split` is {kind_of(content)}, expected an object")
     columns, data = content.get("columns"), content.get("data")
     if not isinstance(columns, list) or not isinstance(data, list):
-        raise ProblemError(422, f"`dataframe_split` has {sorted(content)}, expected the lists `columns` and `data`")
+        raise ProblemError(422, f"`dataframe_split` has {some_of(sorted(content))}, expected the lists `columns` and `data`")
     return rows_of_table(columns, data, schema)
 
 

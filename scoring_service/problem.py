@@ -13,6 +13,12 @@ CONTENT_TYPE = b"application/problem+json"
 LISTED = 20
 
 
+def some_of(names: Sequence[str]) -> str:
+    """Names for a message, which whoever sent them cannot make longer than twenty of them."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{list(names[:LISTED])}{more}"
+
+
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is wrong with one row, or one field of it; rows count from 0."""
 
