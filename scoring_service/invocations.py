@@ -88,7 +88,9 @@ def _split_rows(content: object, schema: Schema) -> object:
         raise ProblemError(422, f"`dataframe_split` is {kind_of(content)}, expected an object")
     columns, data = content.get("columns"), content.get("data")
     if not isinstance(columns, list) or not isinstance(data, list):
-        raise ProblemError(422, f"`dataframe_split` has {some_of(sorted(content))}, expected the lists `columns` and `data`")
+        raise ProblemError(
+            422, f"`dataframe_split` has {some_of(sorted(content))}, expected the lists `columns` and `data`"
+        )
     return rows_of_table(columns, data, schema)
 
 

@@ -28,11 +28,6 @@ class Load:
     connections: int
     rows: int = 1
 
-    @property
-    def title(self) -> str:
-        """A short name."""
-        return f"{self.connections}" if self.rows == 1 else f"{self.connections} × {self.rows} rows"
-
 
 @dataclass(frozen=True)
 class Told:

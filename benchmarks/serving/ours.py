@@ -45,7 +45,9 @@ def servers(home: Path, job: Path, binary_head: int) -> tuple[Peer, ...]:
     """
     return (
         _server(home, "ridgeline", "Ridgeline", job, binary_head),
-        _server(home, "ridgeline-estimator", "Ridgeline, same `Ridge.predict`", _estimator_job(home, job), binary_head),
+        _server(
+            home, "ridgeline-estimator", "Ridgeline, same `Ridge.predict`", _estimator_job(home, job), binary_head
+        ),
     )
 
 

@@ -68,4 +68,4 @@ def read(file: Path) -> Sequence[Result]:
     if not file.exists():
         return []
     decoder = msgspec.json.Decoder(Result)
-    return decoder.decode_lines(file.read_bytes())  # type: ignore[return-value]  # of the decoder's type
+    return decoder.decode_lines(file.read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
@@ -12,6 +13,7 @@ from benchmarks.serving.results import Memory, Missing, Result, Slice, Started
 OURS = "ridgeline"
 ALIKE = "ridgeline-estimator"
 CONNECTIONS = (1, 16, 64)
+NONE = "-"
 
 
 class Table:
@@ -34,7 +36,9 @@ class Table:
         yield ""
         yield from self._remarks()
 
-    def ratio(self, over: str, under: str, connections: int, rows: int = 1, questions: tuple[int, int] = (0, 0)) -> float:
+    def ratio(
+        self, over: str, under: str, connections: int, rows: int = 1, questions: tuple[int, int] = (0, 0)
+    ) -> float:
         """How many times as many answers `over` gave as `under`, where both were asked in one turn; NaN if never."""
         above = self._rates((over, connections, rows, questions[0]))
         below = self._rates((under, connections, rows, questions[1]))
@@ -62,31 +66,34 @@ class Table:
         return median(map(value, found)) if found else float("nan")
 
     def _single(self) -> Iterator[str]:
-        yield (
-            "| server | requests/s at 1 / 16 / 64 connections | p50 / p99 ms at 64 | CPU µs a request | RSS MB "
-            "| first answer s | Ridgeline at 64 | at 1 | same `Ridge.predict` at 64 |"
-        )
-        yield "|---|---|---|---|---|---|---|---|---|"
+        heads = "server", "answers/s at 1 / 16 / 64 connections", "p50 / p99 ms at 64", "CPU µs an answer", "RSS MB"
+        times = "Ridgeline at 64", "at 1", "by CPU", "same `Ridge.predict` at 64", "by CPU"
+        yield from _head([*heads, "first answer s", *times])
         for peer in self._peers:
             yield _row([peer.title, *self._figures(peer.name)])
 
     def _figures(self, name: str) -> Iterator[str]:
         if name in self._missing:
-            yield from ["not measured", *["–"] * 7]
+            yield from ["not measured", *[NONE] * 9]
             return
         yield " / ".join(_number(self._median((name, count, 1, 0), lambda each: each.rate)) for count in CONNECTIONS)
         key = (name, 64, 1, 0)
         yield f"{self._median(key, lambda each: each.p50):.1f} / {self._median(key, lambda each: each.p99):.1f}"
-        yield _number(self._median(key, lambda each: each.cpu))
-        yield _number(median(self._memory[name])) if name in self._memory else "–"
+        yield _number(self._cpu(name))
+        yield _number(median(self._memory[name])) if name in self._memory else NONE
         yield f"{median(self._started[name]):.2f}"
         yield _times(self.ratio(OURS, name, 64))
         yield _times(self.ratio(OURS, name, 1))
+        yield _times(self._cpu(name) / self._cpu(OURS))
         yield _times(self.ratio(ALIKE, name, 64))
+        yield _times(self._cpu(name) / self._cpu(ALIKE))
+
+    def _cpu(self, name: str) -> float:
+        return self._median((name, 64, 1, 0), lambda each: each.cpu)
 
     def _many(self) -> Iterator[str]:
-        yield "| 1,000 rows a request, 4 connections | body | requests/s | CPU µs a request | p99 ms | Ridgeline's best |"
-        yield "|---|---|---|---|---|---|"
+        heads = "1,000 rows a request, 4 connections", "body", "answers/s", "CPU µs an answer", "p99 ms"
+        yield from _head([*heads, "Ridgeline's best", "by CPU"])
         best = max(range(8), key=lambda question: self._of_many(OURS, question) or 0.0)
         for peer in self._peers:
             for number, question in enumerate(peer.questions):
@@ -96,7 +103,9 @@ class Table:
                 key = (peer.name, 4, 1000, number)
                 cpu, p99 = self._median(key, lambda each: each.cpu), self._median(key, lambda each: each.p99)
                 times = self.ratio(OURS, peer.name, 4, 1000, (best, number))
-                yield _row([peer.title, question.body, _number(rate), _number(cpu), f"{p99:.1f}", _times(times)])
+                saved = cpu / self._median((OURS, 4, 1000, best), lambda each: each.cpu)
+                figures = [_number(rate), _number(cpu), f"{p99:.1f}", _times(times), _times(saved)]
+                yield _row([peer.title, question.body, *figures])
 
     def _of_many(self, name: str, question: int) -> float | None:
         key = (name, 4, 1000, question)
@@ -111,13 +120,18 @@ class Table:
                 yield f"{name}: {failed} requests failed"
 
 
+def _head(cells: Sequence[str]) -> Iterator[str]:
+    yield _row(cells)
+    yield "|---" * len(cells) + "|"
+
+
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _number(value: float) -> str:
-    return "–" if value != value else f"{value:,.0f}"
+    return NONE if math.isnan(value) else f"{value:,.0f}"
 
 
 def _times(value: float) -> str:
-    return "–" if value != value else f"{value:.2f}×" if value < 10 else f"{value:.0f}×"
+    return NONE if math.isnan(value) else f"{value:.2f}x" if value < 10 else f"{value:.0f}x"

@@ -25,7 +25,7 @@ LAST_LINES: Final = 20
 
 
 def environment(folder: Path, requirements: Path) -> Path:
-    """The python of the environment in `folder` with these packages, made if it is missing; raises `PlatformError`."""
+    """The python of an environment in `folder` with these packages, made if it is missing; raises `PlatformError`."""
     version = ".".join(map(str, sys.version_info[:3]))
     key = hashlib.sha256(requirements.read_bytes() + version.encode()).hexdigest()[:SHORT]
     home = folder / key

@@ -75,9 +75,7 @@ def _keep(context: Path, folder: Path, python: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
         copy = Path(temporary) / folder.name
         shutil.copytree(context, copy)
-        run(
-            [str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "scoring_service"], copy
-        )
+        run([str(python), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "scoring_service"], copy)
         for file in copy.rglob("*"):
             file.chmod(0o755 if file.is_dir() else 0o444)
         copy.chmod(0o755)

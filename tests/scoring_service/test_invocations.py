@@ -12,7 +12,7 @@ import pytest
 
 from scoring_service.model import load_model
 from tests.scoring_service.contexts import COEFFICIENTS, INTERCEPT, NAMES, ROW
-from tests.scoring_service.serving import Answer, Running, get, message, records
+from tests.scoring_service.serving import Answer, Running, get, message, records, running
 
 FRAME = pd.DataFrame([ROW, [0.0] * 10, [value / 3 for value in ROW]], columns=list(NAMES), index=[7, 3, 5])
 SHUFFLED = FRAME[list(reversed(NAMES))]
@@ -189,3 +189,17 @@ def test_ping_and_version(service: Running) -> None:
     assert [answer.status for answer in service.ask(get("/ping") + get("/version"))] == [200, 200]
     service.router.draining = True
     assert [answer.status for answer in service.ask(get("/ping"))] == [503]
+
+
+def test_a_hundred_thousand_wrong_names_cost_little_and_are_not_all_told(context: Path, tmp_path: Path) -> None:
+    names = [f"c{index}" for index in range(100_000)]
+    bodies: list[object] = [
+        {"dataframe_split": {"columns": names, "data": []}},
+        {"dataframe_records": [dict.fromkeys(names, 1)]},
+    ]
+    with running(context, tmp_path) as service:
+        for body in bodies:
+            (answer,) = service.ask(message(body, path="/invocations"))
+            assert answer.status == 422
+            assert "and 99980 more" in str(answer.json["errors"])
+            assert len(answer.body) < 2000

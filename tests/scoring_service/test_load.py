@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scoring_service.connection import TOLD
 from scoring_service.load import Load
 from scoring_service.problem import ProblemError
 from scoring_service.settings import Settings
@@ -133,3 +135,27 @@ def test_connections_beyond_the_limit_are_refused_and_closed(context: Path, tmp_
             assert "3 connections" in json.loads(refused.body)["detail"]
         for client in clients:
             client.close()
+
+
+def test_a_flood_of_connections_is_cut_off(context: Path, tmp_path: Path) -> None:
+    with running(context, tmp_path, max_connections=3) as service:
+        clients = [service.connect() for _ in range(3)]
+        for client in clients:
+            client.sendall(SCORE)
+            read_answer(client)
+        flood = [service.connect() for _ in range(TOLD + 20)]
+        answers = [_what_it_gets(client) for client in flood]
+        assert len(service.hub.connections) <= 3 + TOLD
+        clients[0].sendall(SCORE)
+        assert read_answer(clients[0]).status == 200
+        for client in clients + flood:
+            client.close()
+    assert answers.count(b"HTTP/1.1 503") == TOLD
+    assert answers.count(b"") == 20
+
+
+def _what_it_gets(client: socket.socket) -> bytes:
+    try:
+        return client.recv(12)
+    except ConnectionError:
+        return b""

@@ -7,11 +7,11 @@ import joblib  # type: ignore[import-untyped]  # has no types
 import numpy as np
 
 
-@bentoml.service(workers=1)  # type: ignore[untyped-decorator]  # see above
+@bentoml.service(workers=1)
 class Diabetes:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL"])
 
-    @bentoml.api  # type: ignore[untyped-decorator]  # see above
+    @bentoml.api
     def predict(self, rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # BentoML reads the annotation
         return self.model.predict(rows)  # type: ignore[no-any-return]  # see above

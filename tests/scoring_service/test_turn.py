@@ -1,0 +1,85 @@
+"""What arrives in one turn of the event loop is logged by one write, before the first answer of the turn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from scoring_service.messages import Response
+from scoring_service.turn import Turn
+from tests.scoring_service.contexts import ROW
+from tests.scoring_service.serving import Running, get, message, records
+
+SCORE = message({"data": [ROW]})
+
+
+class Wire(asyncio.Transport):
+    """Remembers in `told` what is written, and when."""
+
+    def __init__(self, told: list[bytes], closing: bool = False) -> None:
+        super().__init__()
+        self._told = told
+        self._closing = closing
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._told.append(bytes(data).rpartition(b"\r\n")[2])
+
+
+def test_records_come_before_answers_and_the_turn_ends_by_itself() -> None:
+    told: list[bytes] = []
+
+    async def one_turn() -> None:
+        turn = Turn(lambda: told.append(b"flush"))
+        turn.add(Wire(told), Response(200, b"first"), False)
+        turn.add(Wire(told, closing=True), Response(200, b"nobody"), False)
+        turn.add(Wire(told), Response(200, b"bare"), True)
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == [b"flush", b"first", b""]
+
+    asyncio.run(one_turn())
+
+
+def test_what_arrives_together_is_one_write(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[int] = []
+    write = os.write
+
+    def count(descriptor: int, data: bytes) -> int:
+        writes.append(data.count(b"\n"))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", count)
+    assert [answer.status for answer in service.ask(SCORE * 20)] == [200] * 20
+    assert sum(writes) == len(records(service.logs)) == 20
+    assert len(writes) < 20
+
+
+def test_only_answers_without_a_record_become_refusals(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    raw = SCORE + get("/health/live") + message({"data": []}) + SCORE
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        answers = service.ask(raw)
+    assert [answer.status for answer in answers] == [503, 200, 422, 503]
+    assert answers[3].headers["retry-after"] == "5"
+    assert answers[3].json["error"] == answers[3].json["detail"]
+    assert 'scoring_errors_total{model="diabetes",version="3",kind="log"} 2' in service.page()
+    assert [answer.status for answer in service.ask(raw)] == [200, 200, 422, 200]
+    assert len(records(service.logs)) == 2
+
+
+def test_a_half_written_turn_is_taken_back(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda descriptor, data: write(descriptor, data[: len(data) // 2]))
+        assert {answer.status for answer in service.ask(SCORE * 4)} == {503}
+    assert records(service.logs) == []
+    assert [answer.status for answer in service.ask(SCORE)] == [200]
+    assert len(records(service.logs)) == 1
