@@ -96,7 +96,7 @@ def check(peer: Peer, port: int, question: Question, home: Path, count: int) -> 
     status, body = ask(port, question, (home / f"{question.body}-{count}").read_bytes())
     if status != 200:
         raise ServerError(f"{peer.name} answers {question.path} with {status}: {body[:300]!r}")
-    if peer.kind != "limit" and not _holds(body, material.expected(home, count)):
+    if peer.kind != "limit" and not holds(body, material.expected(home, count)):
         raise ServerError(f"{peer.name} answers {question.path} with something else than its model: {body[:300]!r}")
 
 
@@ -104,7 +104,7 @@ def _headers(question: Question) -> Mapping[str, str]:
     return dict(line.split(": ", 1) for line in question.headers)
 
 
-def _holds(body: bytes, predictions: list[float]) -> bool:
+def holds(body: bytes, predictions: list[float]) -> bool:
     """Whether the predictions are in the answer: as the one list of numbers in its JSON, or as its last bytes."""
     import numpy as np
 

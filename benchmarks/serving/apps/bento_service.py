@@ -12,6 +12,6 @@ class Diabetes:
     def __init__(self) -> None:
         self.model = joblib.load(os.environ["MODEL"])
 
-    @bentoml.api
-    def predict(self, rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # BentoML reads the annotation
+    @bentoml.api  # type: ignore[untyped-decorator]  # see above
+    def predict(self, rows: np.ndarray) -> np.ndarray:
         return self.model.predict(rows)  # type: ignore[no-any-return]  # see above
