@@ -100,14 +100,21 @@ def test_three_times_too_much_is_shed_and_the_rest_goes_on(
 ) -> None:
     with running(context, tmp_path, max_wait_seconds=0.3, max_concurrency=16) as service:
         slow(service, monkeypatch)
-        rounds = [(asyncio.run(drive(service, 32, 0.7)), asyncio.run(drive(service, 320, 1.4))) for _ in range(2)]
+        usual, over = _usual_and_too_much(service)
+        refused = usual.refused + over.refused
+        if over.good / 1.4 <= 0.8 * usual.good / 0.7:
+            # Once more, because the machine may have had other things to do.
+            usual, over = _usual_and_too_much(service)
+            refused += usual.refused + over.refused
         page = service.page()
-    peak = max(usual.good / 0.7 for usual, _ in rounds)
-    assert max(over.good / 1.4 for _, over in rounds) > 0.8 * peak
-    refused = sum(tally.refused for both in rounds for tally in both)
-    assert refused > 0
-    assert rounds[0][1].retry_after == {"1"}
+    assert over.good / 1.4 > 0.8 * usual.good / 0.7
+    assert over.refused > 0
+    assert over.retry_after == {"1"}
     assert f'kind="overload"}} {refused}' in page
+
+
+def _usual_and_too_much(service: Running) -> tuple[Tally, Tally]:
+    return asyncio.run(drive(service, 32, 0.7)), asyncio.run(drive(service, 320, 1.4))
 
 
 def test_sixty_four_connections_are_never_refused(
