@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from scoring_service.connection import Connection
 from scoring_service.context import Context
 from scoring_service.events import emit
 from scoring_service.hub import Hub
 from scoring_service.keys import KeysError, KeysFile
+from scoring_service.listener import Listener
 from scoring_service.recording import Recorder
 from scoring_service.request_log import LogError, RequestLog
 from scoring_service.routes import Router
@@ -23,7 +23,6 @@ from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
 from scoring_service.tracing import Spans
 
-BACKLOG: Final = 1024
 TICK_SECONDS: Final = 0.5
 DRAIN_TICK_SECONDS: Final = 0.02
 
@@ -38,12 +37,12 @@ async def serve(settings: Settings) -> None:
     router.load.call_soon = asyncio.get_running_loop().call_soon
     hub = Hub(router, settings)
     stop = _stop_event(settings)
-    listener = await _listen(hub)
+    listener = Listener(_socket(settings), hub)
     _announce(settings, listener)
     await _run(hub, lambda: _upkeep(recorder, keys, router), stop)
     router.draining = True
     emit("info", "draining", connections=len(hub.connections))
-    listener.close()
+    await listener.close()
     await _drain(hub)
     context.model.unload()
     recorder.close()
@@ -82,18 +81,16 @@ def _on_orphaned(descriptor: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def _listen(hub: Hub) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    settings = hub.settings
-    if settings.listen_fd is None:
-        return await loop.create_server(lambda: Connection(hub), settings.host, settings.port, backlog=BACKLOG)
-    inherited = socket.socket(fileno=settings.listen_fd)
-    inherited.setblocking(False)
-    return await loop.create_server(lambda: Connection(hub), sock=inherited, backlog=BACKLOG)
+def _socket(settings: Settings) -> socket.socket:
+    """The inherited socket, or one of our own."""
+    if settings.listen_fd is not None:
+        return socket.socket(fileno=settings.listen_fd)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family)
 
 
-def _announce(settings: Settings, listener: asyncio.Server) -> None:
-    host, port = listener.sockets[0].getsockname()[:2]
+def _announce(settings: Settings, listener: Listener) -> None:
+    host, port = listener.address
     emit("info", f"ready on {host}:{port}, model version {settings.model_version}", pid=os.getpid())
     if settings.ready_fd is not None:
         with suppress(BrokenPipeError):

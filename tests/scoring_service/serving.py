@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 import uvloop
 
-from scoring_service.connection import Connection
 from scoring_service.context import Context
 from scoring_service.hub import Hub
 from scoring_service.keys import Keys
+from scoring_service.listener import Listener
 from scoring_service.recording import Recorder
 from scoring_service.routes import Router
 from scoring_service.scoring import Scorer
@@ -147,23 +147,23 @@ def running(folder: Path, logs: Path, spans: Spans | None = None, **changed: obj
     thread.start()
     router.load.call_soon = loop.call_soon
     hub = Hub(router, settings)
-    server = asyncio.run_coroutine_threadsafe(_listen(hub), loop).result(5)
+    listener = asyncio.run_coroutine_threadsafe(_listen(hub), loop).result(5)
     try:
-        yield Running(server.sockets[0].getsockname()[1], hub, router, recorder, logs, loop)
+        yield Running(listener.address[1], hub, router, recorder, logs, loop)
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(server, hub), loop).result(5)
+        asyncio.run_coroutine_threadsafe(_stop(listener, hub), loop).result(5)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(5)
         loop.close()
         recorder.close()
 
 
-async def _listen(hub: Hub) -> asyncio.Server:
-    return await asyncio.get_running_loop().create_server(lambda: Connection(hub), "127.0.0.1", 0)
+async def _listen(hub: Hub) -> Listener:
+    return Listener(socket.create_server(("127.0.0.1", 0)), hub)
 
 
-async def _stop(server: asyncio.Server, hub: Hub) -> None:
-    server.close()
+async def _stop(listener: Listener, hub: Hub) -> None:
+    await listener.close()
     hub.tick(1e9)
     hub.tick(2e9)
     for _ in range(100):

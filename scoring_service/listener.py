@@ -1,0 +1,72 @@
+"""The socket that new connections come from.
+
+libuv would take one connection in a turn of its loop; then a few busy connections make all new ones wait, probes of
+health among them. Here a turn takes up to `AT_ONCE`, few enough to leave some to other replicas of the same socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import Final
+
+from scoring_service.connection import Connection
+from scoring_service.events import emit
+from scoring_service.hub import Hub
+
+BACKLOG: Final = 1024
+AT_ONCE: Final = 32
+PAUSE_SECONDS: Final = 0.5
+"""How long nothing is taken after the system had no more files or memory."""
+
+
+class Listener:
+    """Makes a `Connection` of everything that connects to the socket, until it is closed."""
+
+    def __init__(self, listening: socket.socket, hub: Hub) -> None:
+        """Start to listen; wants a running loop."""
+        listening.setblocking(False)
+        listening.listen(BACKLOG)
+        self.address: tuple[str, int] = listening.getsockname()[:2]
+        self._socket = listening
+        self._hub = hub
+        self._loop = asyncio.get_running_loop()
+        self._taken: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(listening, self._accept)
+
+    async def close(self) -> None:
+        """Take no more, and wait until what was taken can be answered."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        await asyncio.gather(*self._taken)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                connected, _ = self._socket.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                self._pause(error)
+                return
+            task = self._loop.create_task(self._take(connected))
+            self._taken.add(task)
+            task.add_done_callback(self._taken.discard)
+
+    async def _take(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        # Who is gone already has nothing to be told.
+        with suppress(OSError):
+            await self._loop.connect_accepted_socket(lambda: Connection(self._hub), connected)
+
+    def _pause(self, error: OSError) -> None:
+        emit("error", f"no connection can be taken: {error.strerror}")
+        self._loop.remove_reader(self._socket)
+        self._loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.add_reader(self._socket, self._accept)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from scoring_service import listener
+from scoring_service.listener import Listener
+from tests.scoring_service.contexts import ROW
+from tests.scoring_service.serving import Running, message, read_answer
+
+SCORE = message({"data": [ROW]})
+
+
+@pytest.fixture
+def waiting() -> Iterator[tuple[socket.socket, list[socket.socket]]]:
+    """A listening socket with twenty connections that nobody has taken yet."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        clients = [socket.create_connection(listening.getsockname(), timeout=5) for _ in range(20)]
+        yield listening, clients
+        for client in clients:
+            client.close()
+
+
+def test_new_connections_do_not_wait_a_turn_for_each_other(
+    service: Running, waiting: tuple[socket.socket, list[socket.socket]]
+) -> None:
+    listening, _ = waiting
+
+    async def take() -> int:
+        another = Listener(listening, service.hub)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        taken = len(service.hub.connections)
+        await another.close()
+        return taken
+
+    assert asyncio.run_coroutine_threadsafe(take(), service.loop).result(5) == 20
+
+
+def test_what_was_taken_before_the_end_is_answered(
+    service: Running, waiting: tuple[socket.socket, list[socket.socket]]
+) -> None:
+    listening, clients = waiting
+
+    async def take_and_close() -> None:
+        another = Listener(listening, service.hub)
+        another._accept()
+        await another.close()
+
+    asyncio.run_coroutine_threadsafe(take_and_close(), service.loop).result(5)
+    for client in clients:
+        client.sendall(SCORE)
+        assert read_answer(client).status == 200
+
+
+def test_a_lack_of_files_is_told_and_passes(
+    service: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accept = socket.socket.accept
+    failures = [OSError(24, "Too many open files"), ConnectionAbortedError(103, "gone")]
+
+    def fail_at_first(listening: socket.socket) -> tuple[socket.socket, object]:
+        if failures:
+            raise failures.pop(0)
+        return accept(listening)
+
+    monkeypatch.setattr(listener, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(socket.socket, "accept", fail_at_first)
+    with closing(service.connect()) as client:
+        client.sendall(SCORE)
+        assert read_answer(client).status == 200
+    assert failures == []
+    (told,) = capsys.readouterr().err.splitlines()
+    assert json.loads(told)["message"] == "no connection can be taken: Too many open files"
