@@ -102,11 +102,11 @@ def test_records_are_on_disk_before_answers_of_a_batch(skops: Path, tmp_path: Pa
 def test_a_batch_that_cannot_be_logged_is_refused(
     skops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_lines: bytes) -> None:
+    def full(_records: object) -> None:
         raise OSError(28, "No space left on device")
 
     with summing(skops, tmp_path) as (service, _):
-        monkeypatch.setattr(service.recorder.log, "write", full)
+        monkeypatch.setattr(service.recorder.log, "extend", full)
         answers = service.ask(message({"data": [row()]}) * 3)
         monkeypatch.undo()
         assert [answer.status for answer in answers] == [503] * 3
