@@ -15,16 +15,20 @@ OnError: TypeAlias = Callable[[OSError, Response], Response]
 
 
 class GroupSync:
-    """Syncs the log in a thread, one sync at a time; what is appended meanwhile waits for the next."""
+    """Syncs the log in a thread, one sync at a time; what is recorded meanwhile waits for the next.
 
-    def __init__(self, log: RequestLog, on_error: OnError) -> None:
+    `flush` writes what was recorded.
+    """
+
+    def __init__(self, log: RequestLog, flush: Callable[[], None], on_error: OnError) -> None:
         self._log = log
+        self._flush = flush
         self._on_error = on_error
         self._waiting: Waiting = []
         self._thread = ThreadPoolExecutor(1, "log-sync")
 
     def after_sync(self, response: Response) -> Pending:
-        """The answer, when all that was appended so far is on the disk; what `on_error` makes of it if not."""
+        """The answer, when all that was recorded so far is on the disk; what `on_error` makes of it if not."""
         pending = Pending()
         self._waiting.append((pending, response))
         if not self._log.syncing:
@@ -33,6 +37,7 @@ class GroupSync:
         return pending
 
     def _start(self) -> None:
+        self._flush()
         ready, self._waiting = self._waiting, []
         done = asyncio.get_running_loop().run_in_executor(self._thread, self._log.sync)
         done.add_done_callback(lambda result: self._finish(result, ready))

@@ -44,7 +44,7 @@ class Recorder:
         self._kept = kept if len(kept) < len(context.schema.features) else None
         self._records: list[LogRecord] = []
         self._answers: list[Response] = []
-        self._sync = GroupSync(log, self._on_sync_error) if log is not None and log.durable else None
+        self._sync = GroupSync(log, self.flush, self._on_sync_error) if log is not None and log.durable else None
 
     def record(
         self, request_id: str, rows: Sequence[Row], outputs: Sequence[float], started: float, key_id: str
@@ -76,10 +76,7 @@ class Recorder:
         """
         if len(self._answers) < len(self._records):
             self._answers.append(response)
-        if self._sync is None:
-            return response
-        self.flush()
-        return self._sync.after_sync(response)
+        return response if self._sync is None else self._sync.after_sync(response)
 
     def flush(self) -> None:
         """Write what was recorded since the last time."""
