@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,4 +75,6 @@ def _measure(peers: Sequence[Peer], asked: argparse.Namespace, file: Path) -> No
 
 
 if __name__ == "__main__":
+    # Servers run in sessions of their own: whoever ends the benchmark must not leave them behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main(sys.argv[1:]))
