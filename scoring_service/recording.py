@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from errno import EIO
 from time import perf_counter
 from typing import Final
 from zlib import crc32
@@ -86,9 +87,11 @@ class Recorder:
         self._records, self._answers = [], []
         try:
             self.log.extend(records)
-        except OSError as error:
+        # Whatever it is, no answer may go out without its record.
+        except Exception as error:
+            reason = error if isinstance(error, OSError) else OSError(EIO, f"{type(error).__name__}: {error}")
             for answer in answers:
-                self._fail(error, answer)
+                self._fail(reason, answer)
 
     def tick(self) -> None:
         """Close a log segment that is due."""

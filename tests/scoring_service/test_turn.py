@@ -83,3 +83,15 @@ def test_a_half_written_turn_is_taken_back(service: Running, monkeypatch: pytest
     assert records(service.logs) == []
     assert [answer.status for answer in service.ask(SCORE)] == [200]
     assert len(records(service.logs)) == 1
+
+
+def test_a_fault_of_ours_while_logging_refuses_too(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_records: object) -> None:
+        raise TypeError("boom")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(service.recorder.log, "extend", fail)
+        answers = service.ask(SCORE * 2 + get("/health/live"))
+    assert [answer.status for answer in answers] == [503, 503, 200]
+    assert answers[0].json["detail"] == "the request cannot be logged: TypeError: boom"
+    assert [answer.status for answer in service.ask(SCORE)] == [200]
