@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from platforms.local.storage import LocalStorage
 from platforms.local.traffic import LocalTrafficLog
 from platforms.protocols import ModelVersion
 from recipes import catalog
@@ -125,5 +126,7 @@ def test_from_data_to_a_served_answer(tmp_path: Path, monkeypatch: pytest.Monkey
         with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", headers=AUTHORIZED) as client:
             assert list(contract._parity(client, ModelVersion("flats", 3, {}))) == []
     assert answer.json["result"] == pytest.approx(expected.tolist(), rel=1e-9)
-    logged = list(LocalTrafficLog(tmp_path / "traffic").read("flats", FIRST, LAST))
+    logged = list(
+        LocalTrafficLog(tmp_path / "traffic", LocalStorage(tmp_path / "storage")).read("flats", FIRST, LAST)
+    )
     assert [[list(row.values()) for row in each.inputs] for each in logged] == [rows, rows]
