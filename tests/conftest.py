@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from platforms import selection
@@ -19,6 +20,12 @@ from tests.ports import free_port
 _HOME = tempfile.TemporaryDirectory(prefix="ridgeline-tests-", ignore_cleanup_errors=True)
 # Before anything imports Prefect: a developer's `.env` may point to services of a state folder that is gone.
 os.environ["PREFECT_HOME"] = _HOME.name
+
+
+# `make test` plays each property a few times, `make test-long` often.
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=300, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,10 +59,23 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once for all workers: to make one takes seconds, to copy it none."""
     from platforms.local.registry import MlflowRegistry
 
-    shared = tmp_path_factory.getbasetemp()
-    state = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "prepared"
+    state = _shared(tmp_path_factory) / "prepared"
     MlflowRegistry(state).prepare()
     return state / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def image_environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the images' environments, for tests of what images do: to install one takes seconds."""
+    folder = _shared(tmp_path_factory) / "envs"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run of the tests have in common."""
+    folder = factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 def copy_database(database: Path, state: Path) -> None:
@@ -69,6 +89,7 @@ def prefect_server() -> Iterator[None]:
     """A Prefect server that flows of this worker report to."""
     from prefect.events.worker import EventsWorker
     from prefect.settings import (
+        PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_TO_API_ENABLED,
@@ -76,7 +97,12 @@ def prefect_server() -> Iterator[None]:
     )
 
     # A run's end waits up to a second for its heartbeat thread, and there is nobody here to watch hearts.
-    quiet = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}
+    # Each client would read all certificate authorities anew, for a server that speaks plain HTTP.
+    quiet = {
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+        PREFECT_API_TLS_INSECURE_SKIP_VERIFY: True,
+    }
     with server.prefect_server() as url, temporary_settings({PREFECT_API_URL: url, **quiet}):
         yield
         EventsWorker.drain_all()

@@ -43,11 +43,13 @@ def loop_platform(
     settings: Settings,
     compute: ScriptedCompute,
     mlflow_database: Path,
+    image_environments: Path,
     prefect_server: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Platform]:
     """The local platform with a scripted compute, as the flows of this test see it."""
     copy_database(mlflow_database, settings.state_dir)
+    (settings.state_dir / "envs").symlink_to(image_environments)
     built = dataclasses.replace(selection.load(settings), compute=compute)
     monkeypatch.setattr(selection, "load", lambda _: built)
     selection.current.cache_clear()

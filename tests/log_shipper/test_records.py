@@ -7,7 +7,6 @@ import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from log_shipper import records
@@ -29,7 +28,6 @@ def test_the_columns_are_those_of_a_request() -> None:
     assert tuple(records.SCHEMA.names) == tuple(ScoredRequest.__dataclass_fields__)
 
 
-@hypothesis(deadline=None, max_examples=50)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5), st.floats(0, 10))
 def test_numbers_keep_every_bit(numbers: list[float], latency: float) -> None:
     logged = record("a", rows=[Row(number) for number in numbers])
@@ -41,7 +39,6 @@ def test_numbers_keep_every_bit(numbers: list[float], latency: float) -> None:
     assert row["latency"].hex() == latency.hex()
 
 
-@hypothesis(deadline=None, max_examples=50)
 @given(st.text() | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.none())
 def test_inputs_stay_what_they_were(value: str | int | bool | None) -> None:
     (row,) = batch(record("a", rows=[Row(1.0, value)])).to_pylist()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pandera.pandas import Column, DataFrameSchema
 
@@ -60,7 +60,6 @@ def test_json_gives_the_profile_back() -> None:
     assert Profile.from_json(json.loads(json.dumps(profile.to_json(), allow_nan=False))) == profile
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(allow_nan=False) | st.none(), max_size=40), st.integers(0, 40))
 def test_the_counts_of_parts_add_up_and_lose_nobody(values: list[float | None], cut: int) -> None:
     frame = pa.record_batch({name: pa.array(values, pa.float64()) for name in ("a", "b", "y")})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pandera.errors import SchemaErrors
 from pandera.pandas import Check, Column, DataFrameSchema
@@ -59,7 +59,6 @@ def found(recipe: Recipe, frame: pd.DataFrame, size: int) -> set[tuple[str, str,
     return {(str(finding.column), finding.rule, row) for finding in findings for row in finding.rows}
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     values=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=9),
     checks=st.lists(st.sampled_from(CHECKS), max_size=3, unique_by=id),

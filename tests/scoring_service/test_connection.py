@@ -54,7 +54,7 @@ def test_pipelined_requests_are_answered_in_order(service: Running) -> None:
     assert [answer.headers["x-request-id"] for answer in service.ask(raw)] == [str(index) for index in range(200)]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(1, 3 * len(SCORE)), max_size=6), data=st.data())
 def test_split_and_glued_packets_make_no_difference(service: Running, cuts: list[int], data: st.DataObject) -> None:
     raw = SCORE + post(b"Transfer-Encoding: chunked\r\n", chunked(BODY[:5], BODY[5:])) + CLOSE
@@ -257,7 +257,7 @@ def test_draining_answers_what_has_begun(service: Running) -> None:
         assert [answer.status for answer in parse(read_all(client))] == [200, 400]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.sampled_from([SCORE, CLOSE, BODY, b"\r\n", b"\r\n\r\n", b"0\r\n\r\n", b": ", b"POST /score HTTP/1.1\r\n"])

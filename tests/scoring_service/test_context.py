@@ -20,7 +20,7 @@ def test_loads_what_was_built(context: Path) -> None:
     assert loaded.model.metadata() == {"form": "weights"}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_one_flipped_bit_anywhere_is_refused_by_name(context: Path, data: st.DataObject) -> None:
     manifest = Manifest.read(context)

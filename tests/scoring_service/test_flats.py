@@ -47,7 +47,7 @@ def service(folder: Path, tmp_path: Path) -> Iterator[Running]:
         yield service
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, order=st.permutations(range(5)))
 def test_the_same_rows_give_the_same_numbers_everywhere(service: Running, rows: list[Flat], order: list[int]) -> None:
     answers = service.ask(b"".join(_requests(rows, order)))

@@ -43,7 +43,7 @@ def say(service: Running, raw: bytes, cuts: list[int]) -> list[int] | None:
             return None
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=damaged(), places=st.lists(st.integers(0, 10_000), max_size=4))
 def test_bytes_mean_the_same_however_they_arrive(service: Running, raw: bytes, places: list[int]) -> None:
     cuts = sorted({place % (len(raw) + 1) for place in places})

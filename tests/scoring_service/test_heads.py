@@ -60,7 +60,7 @@ def test_the_second_time_a_head_is_known(service: Running) -> None:
         assert known(service) == {b"POST /score HTTP/1.1"}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(packets=st.lists(st.sampled_from(KEPT_ALIVE), min_size=1, max_size=6))
 def test_known_heads_are_answered_as_new_ones(service: Running, packets: list[bytes]) -> None:
     service.hub.heads._known.clear()

@@ -73,7 +73,7 @@ def test_schemathesis_finds_nothing(service: Running) -> None:
     for result in schema.get_all_operations():
         operation = result.ok()
 
-        @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=12, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check(case: Any) -> None:  # noqa: ANN401  # the library's
             # That a text is a table with the right columns is not what a schema can say.

@@ -19,7 +19,7 @@ VALUE = st.floats(-0.3, 0.3, allow_subnormal=True)
 ROWS = st.lists(st.lists(VALUE, min_size=10, max_size=10), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, order=st.permutations(range(10)))
 def test_the_same_rows_give_the_same_numbers_everywhere(
     service: Running, rows: list[list[float]], order: list[int]
@@ -80,7 +80,7 @@ def _numbers(answer: Answer) -> list[float]:
 
 
 @pytest.mark.parametrize("path", ["/score", INFER, "/invocations"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=60), data=st.data())
 def test_no_body_makes_it_fail(service: Running, path: str, body: bytes, data: st.DataObject) -> None:
     content = data.draw(st.sampled_from(["application/json", "text/csv"]))

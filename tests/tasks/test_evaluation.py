@@ -42,7 +42,7 @@ def test_the_reason_names_bound_and_threshold() -> None:
     assert reason == "the lower 90% bound of the improvement is -0.5, not more than 0"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(numbers, min_size=2, max_size=40))
 def test_the_interval_is_ordered_deterministic_and_within_the_data(values: list[float]) -> None:
     improvements = np.array(values)
@@ -52,7 +52,7 @@ def test_the_interval_is_ordered_deterministic_and_within_the_data(values: list[
     assert improvements.min() - slack <= low <= high <= improvements.max() + slack
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(numbers, min_size=2, max_size=20))
 def test_swapping_champion_and_candidate_mirrors_the_interval(values: list[float]) -> None:
     improvements = np.array(values)
