@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 
 from tests.prefect_server import prefect_server
+
+AUTH = "ada:lovelace"
 
 
 def curl(*arguments: str) -> tuple[int, dict[str, object]]:
@@ -40,9 +49,24 @@ def test_parameters_that_the_recipe_does_not_have_are_refused() -> None:
     assert "alpha" in str(answer)
 
 
+def test_a_server_with_auth_lets_only_those_in_who_know_it() -> None:
+    """The server's own application, without the process around it."""
+    from prefect.server.api.server import create_api_app
+
+    async def statuses() -> list[int]:
+        transport = httpx.ASGITransport(create_api_app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            known = (None, ("ada", "wrong"), ("ada", "lovelace"))
+            return [(await client.get("/admin/version", auth=auth)).status_code for auth in known]
+
+    with temporary_settings({PREFECT_SERVER_API_AUTH_STRING: AUTH}):
+        assert asyncio.run(statuses()) == [401, 401, 200]
+
+
+@pytest.mark.long
 def test_a_server_with_auth_asks_for_it() -> None:
-    with prefect_server(auth="ada:lovelace") as api:
-        mine = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: "ada:lovelace"}
+    with prefect_server(auth=AUTH) as api:
+        mine = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: AUTH}
         with temporary_settings(mine), get_client(sync_client=True) as client:
             deployment = client.create_deployment(client.create_flow_from_name("retrain"), name="diabetes")
         url = f"{api}/deployments/{deployment}/create_flow_run"
