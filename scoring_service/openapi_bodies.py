@@ -59,7 +59,7 @@ class Bodies:
             return {"application/json": self._whole()}
         columns = [self._column(feature) for feature in self._schema.features]
         inputs = {"type": "array", "prefixItems": columns, "minItems": len(columns), "maxItems": len(columns)}
-        body = structure({"inputs": inputs, "id": TEXT}, ["inputs"])
+        body = structure({"inputs": inputs, "id": TEXT}, ["inputs"], closed=True)
         return {"application/json": _with_examples(body, {"one tensor per feature": {"inputs": self._tensors()}})}
 
     def _whole(self) -> Json:
@@ -67,9 +67,10 @@ class Bodies:
         shape: Json = {"type": "array", "prefixItems": [{"const": 1}, {"const": count}], "minItems": 2, "maxItems": 2}
         # One row, because the number of values depends on the shape, which a schema cannot say.
         whole = structure(
-            {"name": {"const": "input"}, "datatype": {"const": "FP64"}, "shape": shape, "data": self._list_row()}
+            {"name": {"const": "input"}, "datatype": {"const": "FP64"}, "shape": shape, "data": self._list_row()},
+            closed=True,
         )
-        body = structure({"inputs": listed(whole, 1), "id": TEXT}, ["inputs"])
+        body = structure({"inputs": listed(whole, 1), "id": TEXT}, ["inputs"], closed=True)
         values = {"name": "input", "datatype": "FP64", "shape": [1, count], "data": self._values}
         examples = {"one tensor": {"inputs": [values]}, "one tensor per feature": {"inputs": self._tensors()}}
         return _with_examples(body, examples)
@@ -77,7 +78,7 @@ class Bodies:
     def _column(self, feature: Feature) -> Json:
         one: Json = {"type": "array", "prefixItems": [{"const": 1}], "minItems": 1, "maxItems": 1}
         kinds = {"name": {"const": feature.name}, "datatype": {"const": COLUMN_TYPES[feature.type]}}
-        return structure({**kinds, "shape": one, "data": listed(_value(feature), 1)})
+        return structure({**kinds, "shape": one, "data": listed(_value(feature), 1)}, closed=True)
 
     def _tensors(self) -> list[Json]:
         return [

@@ -42,6 +42,7 @@ async def serve(settings: Settings) -> None:
     await _run(hub, lambda: _upkeep(recorder, keys, router), stop)
     router.draining = True
     emit("info", "draining", connections=len(hub.connections))
+    hub.start_drain(asyncio.get_running_loop().time())
     await listener.close()
     await _drain(hub)
     context.model.unload()
@@ -122,7 +123,6 @@ async def _drain(hub: Hub) -> None:
     """Answer every connection once more with `connection: close`; those that ask nothing are closed in the end."""
     loop = asyncio.get_running_loop()
     end = loop.time() + hub.settings.drain_seconds
-    hub.start_drain(loop.time())
     while hub.connections and loop.time() < end:
         hub.tick(loop.time())
         await asyncio.sleep(DRAIN_TICK_SECONDS)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no types
 
 from scoring_service.openapi import document
 from scoring_service.openapi_parts import REFUSALS
 from scoring_service.schema import Feature, Schema
 from scoring_service.settings import Settings
+from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import KEY, Running, get, message
 
 SCHEMA = Schema(
@@ -84,6 +86,17 @@ def test_schemathesis_finds_nothing(service: Running) -> None:
         checked.add((operation.path, operation.method))
     paths = schema.raw_schema["paths"].items()
     assert checked == {(path, method) for path, methods in paths for method in methods}
+
+
+def test_what_a_tensor_may_not_have_is_not_described_as_valid(service: Running) -> None:
+    (described,) = service.ask(get("/openapi.json"))
+    operation = described.json["paths"]["/v2/models/diabetes/infer"]["post"]  # type: ignore[index]  # JSON
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    tensor = {"name": "input", "datatype": "FP64", "shape": [1, 10], "data": list(ROW)}
+    for wrong in ({"inputs": [{**tensor, "parameters": [1]}]}, {"inputs": [tensor], "parameters": 1}):
+        assert not Draft202012Validator(body).is_valid(wrong)
+        assert service.ask(message(wrong, path="/v2/models/diabetes/infer"))[0].status == 422
+    assert Draft202012Validator(body).is_valid({"inputs": [tensor], "id": "1"})
 
 
 def test_every_path_is_described(service: Running) -> None:
