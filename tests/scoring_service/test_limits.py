@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from scoring_service.limits import Limits
+from scoring_service.schema import Feature, Schema
+
+SCHEMA = Schema(
+    "r", "y", (Feature("a", "number", 0.0, 1.0), Feature("b", "number", None, 2.0), Feature("c", "number"))
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "hold"),
+    [
+        ([[0.0, 2.0, 1e308], [1.0, -1e308, -5.0]], True),
+        ([[1.0000001, 0.0, 0.0]], False),
+        ([[0.5, 0.0, 0.0], [-0.1, 0.0, 0.0]], False),
+        ([[0.5, 2.1, 0.0]], False),
+        ([[0.5, -math.inf, 0.0]], False),
+        ([[0.5, 0.0, math.nan]], False),
+    ],
+)
+def test_limits_hold_if_every_number_is_finite_and_within_those_of_its_column(
+    rows: list[list[float]], hold: bool
+) -> None:
+    assert Limits(SCHEMA).hold(np.array(rows)) is hold
+
+
+def test_no_rows_are_no_good_rows() -> None:
+    assert not Limits(SCHEMA).hold(np.empty((0, 3)))
