@@ -12,17 +12,17 @@ import platform as python_platform
 import shutil
 import tempfile
 from collections.abc import Iterable
-from importlib.metadata import requires, version
 from pathlib import Path
 from string import Template
 from typing import Final
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from prefect import task
 
+from platforms.pins import pins
 from platforms.protocols import Image, ModelVersion
 from platforms.selection import current
+from tasks.run import run_logger
 from training import outputs
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -40,7 +40,7 @@ def build_image(model: ModelVersion) -> Image:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder) / "context"
         assemble(context, model.recipe, platform.registry.outputs(model.recipe, model.version))
-        return platform.images.build(context, model.recipe, model.version)
+        return platform.images.build(context, model.recipe, model.version, run_logger().info)
 
 
 def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
@@ -57,29 +57,15 @@ def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
 
 def _write_environment(context: Path, model_requirements: Iterable[str]) -> None:
     wanted = [*SERVICE_PACKAGES, *(Requirement(line).name for line in model_requirements)]
-    pins = [f"{name}=={version(name)}" for name in sorted(_with_dependencies(wanted))]
+    exact = pins(wanted)
     values = {
         "python": python_platform.python_version(),
         "python_minor": ".".join(python_platform.python_version_tuple()[:2]),
-        "pip": "\n".join(f"      - {pin}" for pin in pins),
+        "pip": "\n".join(f"      - {pin}" for pin in exact),
     }
-    (context / "requirements.txt").write_text("\n".join(pins) + "\n")
+    (context / "requirements.txt").write_text("\n".join(exact) + "\n")
     for name in ("conda.yaml", "Dockerfile"):
         (context / name).write_text(Template((TEMPLATES / name).read_text()).substitute(values))
-
-
-def _with_dependencies(names: Iterable[str]) -> set[str]:
-    """The packages and all that they require here, by canonical name."""
-    found: set[str] = set()
-    queue = list(names)
-    while queue:
-        name = canonicalize_name(queue.pop())
-        if name in found:
-            continue
-        found.add(name)
-        wanted = (Requirement(line) for line in requires(name) or ())
-        queue += [need.name for need in wanted if need.marker is None or need.marker.evaluate({"extra": ""})]
-    return found
 
 
 def _digests(context: Path) -> dict[str, str]:
