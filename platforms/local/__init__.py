@@ -8,10 +8,12 @@ from platforms.settings import ROOT, Settings
 
 def build(settings: Settings) -> Platform:
     """Every port of the local platform, below the settings' state folder; nothing is started."""
+    from platforms.local.arrivals import FolderArrivals
     from platforms.local.compute import LocalCompute
     from platforms.local.datasets import DeltaStore
     from platforms.local.endpoints import LocalEndpoints
     from platforms.local.images import LocalImages
+    from platforms.local.infrastructure import NoInfrastructure
     from platforms.local.journal import FileJournal
     from platforms.local.lock import FileLockTable
     from platforms.local.registry import MlflowRegistry
@@ -22,9 +24,11 @@ def build(settings: Settings) -> Platform:
 
     state = settings.state_dir
     secrets = FileSecrets(state / "secrets")
+    storage = LocalStorage(state / "storage")
     return Platform(
         name="local",
-        storage=LocalStorage(state / "storage"),
+        storage=storage,
+        arrivals=FolderArrivals(storage, "landing/"),
         datasets=DeltaStore(state / "tables"),
         compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
         registry=MlflowRegistry(state, f"http://{settings.host}:{settings.mlflow_port}"),
@@ -35,4 +39,5 @@ def build(settings: Settings) -> Platform:
         lock=FileLockTable(state / "locks"),
         journal=FileJournal(state / "journal"),
         telemetry=FileTelemetry(state / "telemetry.jsonl"),
+        infrastructure=NoInfrastructure(),
     )
