@@ -11,7 +11,7 @@ PATH = "landing/diabetes/rows.csv"
 
 
 class ArrivalsContract:
-    """Needs fixtures `arrivals` and `storage` of one platform, both empty, and `redelivered`: what waits comes back."""
+    """Needs empty `arrivals` and `storage` of one platform, and `redelivered`, which brings back what waits."""
 
     def hear(self, arrivals: Arrivals, act: Callable[[Blob | ModelVersion], bool], tries: int = 40) -> None:
         """Let the arrivals tell until `act` was called."""
