@@ -107,6 +107,36 @@ class AzureSettings(BaseSettings):
     build_agent_cpus: int = Field(default=2, ge=1)
     """Processors of the machine that builds an image."""
 
+    kubernetes_cluster: str = "ridgeline"
+    """AKS cluster of the prod endpoints."""
+
+    kubernetes_vm_size: str = "Standard_D2s_v5"
+    """VM size of the AKS cluster's nodes."""
+
+    kubernetes_min_nodes: int = Field(default=1, ge=1)
+    """Nodes that the AKS cluster always has."""
+
+    kubernetes_max_nodes: int = Field(default=3, ge=1)
+    """Nodes that the AKS cluster may grow to."""
+
+    kubernetes_namespace: str = "ridgeline"
+    """Namespace of the endpoints; its service account `scoring` signs in as the serving identity."""
+
+    queue: str = "ridgeline-arrivals"
+    """Storage queue that Event Grid tells of arrivals; what cannot be handled goes to `<queue>-poison`."""
+
+    queue_visibility: int = Field(default=60, ge=1)
+    """Seconds after which a message that a dead listener had taken comes back."""
+
+    queue_tries: int = Field(default=5, ge=1)
+    """How often a message is tried before it is set aside."""
+
+    log_days: int = Field(default=365, ge=31)
+    """Days after which archived logs of flows and jobs are deleted; after 30 they move to the cool tier."""
+
+    operator: str | None = None
+    """Object id of a person who may do by hand what the pipeline's identity may do."""
+
     poll_seconds: float = Field(default=5.0, gt=0)
     """Seconds between two looks at a job or build in progress."""
 
