@@ -40,10 +40,13 @@ def _run(emulator: Emulator, command: list[str]) -> int:
         return 0
     # Ctrl-C reaches the command too, which ends in its own way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    restored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    with subprocess.Popen(command, env={**os.environ, **environment}, **restored) as process:
+    with subprocess.Popen(command, env={**os.environ, **environment}, preexec_fn=_hear_interrupts) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         return process.wait()
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tests.emulator.operations import Operation
 from tests.emulator.resources import Entry, Resource, ResourceId, ResourceType, merge
 from tests.emulator.world import World
 
+OPERATION = "/subscriptions/{subscription}/providers/{namespace}/locations/{location}/operations/{name}"
 BUSY = ("Creating", "Updating", "Deleting")
 
 
@@ -19,9 +20,7 @@ def routes(world: World) -> list[BaseRoute]:
     arm = Arm(world)
     return [
         route("/subscriptions/{subscription}", arm.subscription),
-        route(
-            "/subscriptions/{subscription}/providers/{namespace}/locations/{location}/operations/{name}", arm.status
-        ),
+        route(OPERATION, arm.status),
         route("/subscriptions/{subscription}/{rest:path}", arm.handle, METHODS),
     ]
 
@@ -52,26 +51,25 @@ class Arm:
             message = "The api-version query parameter (?api-version=) is required for all requests."
             raise CloudError(400, "MissingApiVersionParameter", message)
         self._require_token(call)
-        actions = {
-            "PUT": self._put,
-            "GET": self._get,
-            "HEAD": self._head,
-            "PATCH": self._patch,
-            "DELETE": self._delete,
-        }
-        if call.method not in actions:
-            action = call.path.rsplit("/", 1)[1]
-            raise CloudError(404, "InvalidResourceType", f"The emulator does not model the action '{action}'.")
-        return actions[call.method](call)
+        match call.method:
+            case "PUT":
+                return self._put(call)
+            case "PATCH":
+                return self._patch(call)
+            case "DELETE":
+                return self._delete(call)
+            case "GET":
+                return self._get(call)
+            case "HEAD":
+                return Response(status_code=204 if self._world.resources.find(call.path) else 404)
+        action = call.path.rsplit("/", 1)[1]
+        raise CloudError(404, "InvalidResourceType", f"The emulator does not model the action '{action}'.")
 
     def _get(self, call: Call) -> Response:
         if ResourceId.parse(call.path).is_collection:
             self._world.resources.require_group(call.path)
-            return answer({"value": self._world.resources.list(call.path)})
+            return answer({"value": self._world.resources.children(call.path)})
         return _shown(self._world.resources.get(call.path))
-
-    def _head(self, call: Call) -> Response:
-        return Response(status_code=204 if self._world.resources.find(call.path) else 404)
 
     def _put(self, call: Call) -> Response:
         resources = self._world.resources

@@ -32,7 +32,7 @@ class CloudError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `parameters` are the parts of the path that the route names, `body` is the decoded JSON or `{}`."""
+    """One request. `parameters` are the parts of the path that its route names."""
 
     method: str
     path: str
@@ -42,11 +42,13 @@ class Call:
     content: bytes
 
     @property
-    def body(self) -> Any:
+    def body(self) -> dict[str, Any]:
+        """The decoded JSON; `{}` if there is none."""
         try:
-            return json.loads(self.content) if self.content else {}
+            found: dict[str, Any] = json.loads(self.content) if self.content else {}
         except ValueError:
             raise CloudError(400, "InvalidRequestContent", "The request content was invalid JSON.") from None
+        return found
 
 
 Handler = Callable[[Call], Response]

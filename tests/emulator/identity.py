@@ -32,7 +32,7 @@ def _token(world: World, call: Call) -> Response:
 def token(world: World, resource: str, expires: int) -> str:
     """A token for one audience; Azurite looks at its claims, nobody at its signature."""
     seen = int(time.time()) - 60
-    claims = {
+    claims: dict[str, object] = {
         "aud": resource,
         "iss": f"https://sts.windows.net/{world.tenant}/",
         "iat": seen,
@@ -42,8 +42,7 @@ def token(world: World, resource: str, expires: int) -> str:
         "tid": world.tenant,
         "sub": world.principal,
     }
-    head, body = ({"typ": "JWT", "alg": "none"}, claims)
-    return f"{_encoded(head)}.{_encoded(body)}.c2lnbmF0dXJl"
+    return f"{_encoded({'typ': 'JWT', 'alg': 'none'})}.{_encoded(claims)}.c2lnbmF0dXJl"
 
 
 def _encoded(part: dict[str, object]) -> str:

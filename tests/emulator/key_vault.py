@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -67,7 +66,7 @@ def _secret(vault: Vault, call: Call) -> Response:
         return answer(_bundle(vault, vault.newest(name, call.parameters.get("version", ""))))
 
 
-def _set(vault: Vault, name: str, body: Any) -> Secret:
+def _set(vault: Vault, name: str, body: dict[str, str]) -> Secret:
     if name in vault.deleted:
         message = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused."
         raise CloudError(409, "Conflict", message)

@@ -20,7 +20,7 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True)
 class ResourceId:
-    """An id in its parts: `segments` are namespace, type, name, type, name, …; a name is missing in a collection's."""
+    """An id in its parts: `segments` are namespace, type, name, type, …; a collection's last name is missing."""
 
     text: str
     scope: str
@@ -68,9 +68,9 @@ def _nothing(*_: Resource | None) -> None:
 class ResourceType:
     """What a type does beyond being stored.
 
-    `check` sees the new document and the old one before anything is stored; it may fill in defaults or raise. `put` and
-    `delete` are the work that follows. If `long_running`, they go on in an operation while the state is `Creating`,
-    `Updating` or `Deleting`; else they are over before the answer.
+    `check` sees the new document and the old one before anything is stored; it may fill in defaults or raise.
+    `put` and `delete` are the work that follows. If `long_running`, they go on in an operation while the state is
+    `Creating`, `Updating` or `Deleting`; else they are over before the answer.
     """
 
     name: str
@@ -117,7 +117,7 @@ class ResourceStore:
             raise missing(path)
         return found
 
-    def list(self, collection: str) -> list[Resource]:
+    def children(self, collection: str) -> list[Resource]:
         """Every resource of a collection, oldest first; a subscription's collection holds those of all its groups."""
         with self._lock:
             found = [copy.deepcopy(entry.document) for entry in self._entries.values()]
