@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from platforms.protocols import Platform
+from platforms.protocols import Platform, Storage
 from platforms.settings import Settings
 
 
@@ -21,3 +21,12 @@ def load(settings: Settings) -> Platform:
             from platforms.local import build
 
             return build(settings)
+
+
+def storage(settings: Settings) -> Storage:
+    """Only the storage of the platform that the settings name; imports nothing that the other ports need."""
+    match settings.platform:
+        case "local":
+            from platforms.local.storage import LocalStorage
+
+            return LocalStorage.of(settings)

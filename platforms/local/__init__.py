@@ -20,11 +20,11 @@ def build(settings: Settings) -> Platform:
     from platforms.local.secrets import FileSecrets
     from platforms.local.storage import LocalStorage
     from platforms.local.telemetry import FileTelemetry
-    from platforms.local.traffic import LocalTrafficLog
+    from platforms.local.traffic import LocalTrafficLog, traffic_root
 
     state = settings.state_dir
+    storage = LocalStorage.of(settings)
     secrets = FileSecrets(state / "secrets")
-    storage = LocalStorage(state / "storage")
     return Platform(
         name="local",
         storage=storage,
@@ -34,7 +34,7 @@ def build(settings: Settings) -> Platform:
         registry=MlflowRegistry(state, f"http://{settings.host}:{settings.mlflow_port}"),
         images=LocalImages(settings),
         endpoints=LocalEndpoints(settings, secrets),
-        traffic=LocalTrafficLog(state / "traffic"),
+        traffic=LocalTrafficLog(traffic_root(settings), storage),
         secrets=secrets,
         lock=FileLockTable(state / "locks"),
         journal=FileJournal(state / "journal"),

@@ -20,6 +20,7 @@ from platforms.local.endpoint_ports import listen, url
 from platforms.local.endpoints import key_secret
 from platforms.local.replica import Launch, Replica
 from platforms.local.status import ServiceStatus
+from platforms.local.traffic import traffic_root
 from platforms.protocols import EndpointSpec, Environment, PlatformError
 from platforms.settings import Settings
 
@@ -181,7 +182,7 @@ async def _all_ready(replicas: Iterable[Replica]) -> None:
 
 def traffic_folder(settings: Settings, recipe: str, environment: Environment) -> Path:
     """Where the replicas of an endpoint log their requests, one file of JSON lines per process."""
-    return settings.state_dir / "traffic" / recipe / environment
+    return traffic_root(settings) / recipe / environment
 
 
 def _environment(settings: Settings, spec: EndpointSpec) -> dict[str, str]:

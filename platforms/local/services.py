@@ -16,6 +16,7 @@ import httpx
 
 from platforms.local import postgres, processes, sockets
 from platforms.local.service import Spec
+from platforms.local.traffic import traffic_root
 from platforms.settings import ROOT, Settings
 
 LISTENER = True
@@ -96,7 +97,7 @@ def server(settings: Settings, database_url: str) -> Spec:
 
 def clients(settings: Settings) -> list[Spec]:
     """What works for the server, and waits for it by itself."""
-    names = (worker, launcher, *([listener] if LISTENER else []))
+    names = (worker, launcher, *([listener] if LISTENER else []), shipper)
     return [make(settings) for make in names]
 
 
@@ -132,6 +133,12 @@ def launcher(settings: Settings) -> Spec:
 def listener(settings: Settings) -> Spec:
     """The process that turns arrived files into runs."""
     return _python(settings, "listener", (sys.executable, "-m", "cli.main", "listen"), {})
+
+
+def shipper(settings: Settings) -> Spec:
+    """The process that moves the request logs of all replicas to storage."""
+    names = {"SHIPPER_LOG_DIR": str(traffic_root(settings))}
+    return _python(settings, "shipper", (sys.executable, "-m", "log_shipper"), names)
 
 
 def _python(settings: Settings, name: str, command: tuple[str, ...], names: dict[str, str]) -> Spec:

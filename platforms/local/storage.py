@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from platforms.local import files
 from platforms.protocols import Blob, NotFoundError, PlatformError
+from platforms.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,11 @@ class LocalStorage:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The storage of these settings."""
+        return cls(settings.state_dir / "storage")
 
     def list(self, prefix: str) -> Blobs:
         """Every blob below `prefix`, ordered by path."""

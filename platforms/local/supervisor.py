@@ -113,7 +113,7 @@ class Supervisor:
         await asyncio.to_thread(self._end_runs)
         self._endpoints.cancel()
         await asyncio.gather(self._endpoints, return_exceptions=True)
-        await self._stop("launcher", "server")
+        await self._stop("launcher", "server", "shipper")
         await self._stop("postgres")
         await asyncio.to_thread(lambda: processes.end(processes.tree(self._children()), 3))
 

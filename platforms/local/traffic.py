@@ -1,6 +1,6 @@
-"""The scoring service's request log, read from the segments that the replicas write.
+"""The scoring service's request log: the segments that the replicas write, and what of them is in storage already.
 
-`scoring_service.request_log` describes the format; open segments are read as far as they are written.
+`scoring_service.request_log` describes the segments; open ones are read as far as they are written.
 """
 
 from __future__ import annotations
@@ -14,25 +14,39 @@ from typing import BinaryIO
 import msgspec
 
 from platforms.local import files
-from platforms.protocols import PlatformError, ScoredRequest
+from platforms.protocols import PlatformError, ScoredRequest, Storage
+from platforms.settings import Settings
+from platforms.shipped import ShippedLog
 from scoring_service.segments import CLOSED, OPEN
 
 
 class LocalTrafficLog:
-    """The traffic port on a folder: segments below `<root>/<recipe>/<environment>/`."""
+    """The traffic port on a folder: segments below `<root>/<recipe>/<environment>/`, shipped ones in `storage`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, storage: Storage) -> None:
         self._root = root
+        self._shipped = ShippedLog(storage)
 
     def read(self, recipe: str, since: datetime, until: datetime) -> Iterator[ScoredRequest]:
         """Every acknowledged request in `[since, until)`, each once; ordered by time within one replica's file.
+
+        A segment is deleted after it is stored, so one that is gone is found in storage if that is looked at last.
 
         Raises:
             PlatformError: A line that is not the last of its file cannot be read.
         """
         folder = self._root / files.checked_name("recipe", recipe)
+        read = set()
         for segment in _segments(folder):
-            yield from (request for request in _requests(segment) if since <= request.time < until)
+            if (lines := _open(segment)) is not None:
+                read.add(segment.stem)
+                yield from (request for request in _requests(segment, lines) if since <= request.time < until)
+        yield from self._shipped.read(recipe, since, until, without=read)
+
+
+def traffic_root(settings: Settings) -> Path:
+    """The folder below which all replicas log their requests."""
+    return settings.state_dir / "traffic"
 
 
 def _segments(folder: Path) -> list[Path]:
@@ -49,10 +63,7 @@ def _open(segment: Path) -> BinaryIO | None:
     return None
 
 
-def _requests(segment: Path) -> Iterator[ScoredRequest]:
-    lines = _open(segment)
-    if lines is None:
-        return
+def _requests(segment: Path, lines: BinaryIO) -> Iterator[ScoredRequest]:
     with lines:
         for number, line in enumerate(lines, 1):
             # Each line is written before its answer: one without its newline was never acknowledged.

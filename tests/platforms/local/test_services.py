@@ -51,7 +51,7 @@ def test_the_embedded_database_ends_fast(settings: Settings) -> None:
 
 def test_the_roles(settings: Settings) -> None:
     names = [services.server(settings, "url").name, *(spec.name for spec in services.clients(settings))]
-    assert names == ["server", "worker", "launcher", "listener"]
+    assert names == ["server", "worker", "launcher", "listener", "shipper"]
     postgres.wipe(settings.state_dir)
 
 

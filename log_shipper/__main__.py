@@ -1,0 +1,63 @@
+"""`python -m log_shipper`: ship a log folder until SIGTERM; with `--once`, ship what is closed and end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from pydantic import ValidationError
+
+from log_shipper import priority, segments
+from log_shipper.settings import PREFIX, Settings
+from log_shipper.shipper import Shipper
+from log_shipper.stopping import Stop
+from platforms import selection
+from platforms.protocols import PlatformError
+from platforms.settings import Settings as PlatformSettings
+
+ONCE = "--once"
+
+
+def main() -> None:
+    """Ship; exit code 1 if another shipper has the folder, or if `--once` leaves a segment."""
+    if unknown := [argument for argument in sys.argv[1:] if argument != ONCE]:
+        sys.exit(f"unknown arguments {unknown}: there is only {ONCE}")
+    settings = _settings()
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    priority.stand_back()
+    # Threads of Arrow would compete with the replicas, and its own allocator keeps what it had once.
+    os.environ |= {"OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    held = segments.lock(settings.log_dir)
+    if held is None:
+        sys.exit(f"another shipper serves {settings.log_dir}: end it, or give this one another {PREFIX}LOG_DIR")
+    with held:
+        _ship(settings, once=ONCE in sys.argv[1:])
+
+
+def _ship(settings: Settings, *, once: bool) -> None:
+    stop = Stop()
+    stop.listen()
+    try:
+        shipper = Shipper(selection.storage(PlatformSettings()), settings, stop)
+    except PlatformError as error:
+        sys.exit(str(error))
+    if not once:
+        shipper.run()
+        return
+    shipper.round()
+    left = len(segments.closed(settings.log_dir))
+    if left:
+        sys.exit(f"{left} segments are left in {settings.log_dir}")
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        reasons = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors() if e["loc"]]
+        sys.exit("; ".join(reasons) or str(error))
+
+
+if __name__ == "__main__":
+    main()
