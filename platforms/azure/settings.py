@@ -122,6 +122,90 @@ class AzureSettings(BaseSettings):
     kubernetes_namespace: str = "ridgeline"
     """Namespace of the endpoints; its service account `scoring` signs in as the serving identity."""
 
+    kubernetes_qa_cluster: str | None = None
+    """AKS cluster of the qa endpoints if `qa_kind` is `aks`; none takes the prod endpoints' cluster."""
+
+    kubernetes_qa_namespace: str = "ridgeline-qa"
+    """Namespace of the qa endpoints if `qa_kind` is `aks`."""
+
+    kubernetes_credentials: Literal["user", "admin"] = "user"
+    """`user` signs in to AKS with an Entra token, `admin` with the cluster's local administrator account."""
+
+    kubernetes_force: bool = False
+    """Take fields over that somebody else changed on the cluster; else a release ends with what they are."""
+
+    load_balancer: Literal["public", "internal"] = "public"
+    """Whether endpoints on AKS have an address in the internet or in the cluster's network only."""
+
+    allowed_ranges: list[str] = []
+    """Address ranges (CIDR) that may reach endpoints on AKS; an empty list lets everybody in who has a key."""
+
+    endpoint_port: int = Field(default=80, ge=1, le=65535)
+    """Port of the endpoints' load balancers on AKS; they speak HTTP, TLS ends in front of them."""
+
+    endpoint_url: str | None = None
+    """What clients of prod open instead of the load balancer's address; `{recipe}` is replaced by the recipe's name."""
+
+    min_replicas: int = Field(default=2, ge=1)
+    """Replicas that the stable version of a prod endpoint always has."""
+
+    max_replicas: int = Field(default=6, ge=1)
+    """Replicas that the autoscaler may add up to."""
+
+    target_cpu: int = Field(default=60, ge=1, le=100)
+    """Percent of its requested processor time that a replica shall use; above it the autoscaler adds one."""
+
+    replica_cpu: str = "500m"
+    """Processor time that a replica asks for."""
+
+    replica_memory: str = "512Mi"
+    """Memory that a replica may use."""
+
+    replica_timeout: float = Field(default=600.0, gt=0)
+    """Seconds until an endpoint must be ready with a new image, else what served before is put back."""
+
+    drain_timeout: float = Field(default=10.0, gt=0)
+    """Seconds that a replaced replica may take to answer what is in flight."""
+
+    stop_delay: int = Field(default=5, ge=0)
+    """Seconds that a replaced replica goes on, until every node knows that it is gone; 0 needs Kubernetes 1.33."""
+
+    log_volume: str = "8Gi"
+    """Size of each replica's volume for its request log; cannot change while the endpoint exists."""
+
+    log_storage_class: str = "managed-csi"
+    """Storage class of the replicas' log volumes; cannot change while the endpoint exists."""
+
+    ship_logs: bool = True
+    """Run the log shipper beside every replica."""
+
+    serving_identity: str = "ridgeline-serving"
+    """Managed identity that pulls images for Container Instances and ships the request logs."""
+
+    serving_client_id: str = ""
+    """Client id of the serving identity; `provision` prints it."""
+
+    otlp_endpoint: str | None = None
+    """Base URL of an OTLP/HTTP collector that gets a span per prediction."""
+
+    qa_kind: Literal["aci", "aks"] = "aci"
+    """Where qa endpoints are: a container group each, or a namespace on AKS like prod."""
+
+    qa_cpu: float = Field(default=1.0, gt=0)
+    """Processors of a qa container group."""
+
+    qa_memory_gb: float = Field(default=1.0, gt=0)
+    """Memory of a qa container group in GB."""
+
+    qa_after_tests: Literal["keep", "stop", "delete"] = "keep"
+    """What becomes of a qa container group when its release is over; a stopped or deleted one costs nothing."""
+
+    qa_dns_label: str | None = None
+    """How the DNS names of qa container groups begin; none takes the resource group's name and a hash."""
+
+    qa_log_share: str | None = None
+    """Azure Files share for qa request logs; it needs the storage account's key, and a container that runs as root."""
+
     queue: str = "ridgeline-arrivals"
     """Storage queue that Event Grid tells of arrivals; what cannot be handled goes to `<queue>-poison`."""
 
