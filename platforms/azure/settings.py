@@ -96,7 +96,7 @@ class AzureSettings(BaseSettings):
         "Standard_NC4as_T4_v3/low_priority": 0.105,
         "Standard_NC4as_T4_v3/dedicated": 0.526,
     }
-    """Price of a node per hour, by VM size and priority, for the estimate of a job's cost; check it for your region."""
+    """Price of a node per hour, by VM size and priority, to estimate a job's cost; check it for your region."""
 
     currency: str = "USD"
     """Currency of the prices."""
@@ -144,7 +144,7 @@ class AzureSettings(BaseSettings):
     """Port of the endpoints' load balancers on AKS; they speak HTTP, TLS ends in front of them."""
 
     endpoint_url: str | None = None
-    """What clients of prod open instead of the load balancer's address; `{recipe}` is replaced by the recipe's name."""
+    """What clients of prod open instead of the load balancer's address; `{recipe}` stands for the recipe's name."""
 
     min_replicas: int = Field(default=2, ge=1)
     """Replicas that the stable version of a prod endpoint always has."""
@@ -204,7 +204,7 @@ class AzureSettings(BaseSettings):
     """How the DNS names of qa container groups begin; none takes the resource group's name and a hash."""
 
     qa_log_share: str | None = None
-    """Azure Files share for qa request logs; it needs the storage account's key, and a container that runs as root."""
+    """Azure Files share for qa request logs; it needs the storage account's key and a container that runs as root."""
 
     queue: str = "ridgeline-arrivals"
     """Storage queue that Event Grid tells of arrivals; what cannot be handled goes to `<queue>-poison`."""
