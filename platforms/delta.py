@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +46,19 @@ class _Spool:
     fingerprint: Fingerprint
 
 
-class DeltaStore:
-    """The dataset port on Delta tables at `<root>/<recipe>`."""
+def _no_options() -> dict[str, str]:
+    return {}
 
-    def __init__(self, root: str | Path) -> None:
+
+class DeltaStore:
+    """The dataset port on Delta tables at `<root>/<recipe>`.
+
+    `options` are what Delta needs to get at the root, asked for each time: a token in them does not live long.
+    """
+
+    def __init__(self, root: str | Path, options: Callable[[], dict[str, str]] = _no_options) -> None:
         self._root = str(root).rstrip("/")
+        self._options = options
 
     def location(self, recipe: str) -> str:
         """Where the recipe's table is."""
@@ -105,7 +113,7 @@ class DeltaStore:
     def _commit(self, recipe: str, spool: _Spool, batch_id: str) -> bool:
         """Append to the version that is newest now, unless the batch is in it; False if somebody was faster."""
         from deltalake import CommitProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError, DeltaError
+        from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
         table = self._created(recipe, spool.schema)
         names = (_batch(batch_id), _rows(str(spool.fingerprint)))
@@ -130,10 +138,12 @@ class DeltaStore:
             )
         except CommitFailedError:
             return False
-        except DeltaError as error:
+        except SchemaMismatchError as error:
             raise PlatformError(
                 f"batch {batch_id!r} does not fit the table {self.location(recipe)}: {error}"
             ) from error
+        except (DeltaError, OSError) as error:
+            raise PlatformError(f"the table {self.location(recipe)} cannot be written: {error}") from error
         return True
 
     def _open(self, recipe: str, version: int | None = None) -> DeltaTable | None:
@@ -144,13 +154,17 @@ class DeltaStore:
         if version is not None and version < 1:
             return None
         try:
-            return DeltaTable(self.location(recipe), version=version)
+            return DeltaTable(self.location(recipe), version=version, storage_options=self._options())
         except TableNotFoundError:
             return None
-        except DeltaError as error:
-            if version is not None:
+        except (DeltaError, OSError) as error:
+            if version is not None and self._lacks(recipe, version):
                 return None
             raise PlatformError(f"the table {self.location(recipe)} cannot be read: {error}") from error
+
+    def _lacks(self, recipe: str, version: int) -> bool:
+        newest = self._open(recipe)
+        return newest is None or newest.version() < version
 
     def _existing(self, recipe: str, version: int | None = None) -> DeltaTable:
         table = self._open(recipe, version)
@@ -169,8 +183,13 @@ class DeltaStore:
         if table is not None:
             return table
         try:
-            return DeltaTable.create(self.location(recipe), _with_arrival(schema), configuration=_CONFIGURATION)
-        except DeltaError as error:
+            return DeltaTable.create(
+                self.location(recipe),
+                _with_arrival(schema),
+                configuration=_CONFIGURATION,
+                storage_options=self._options(),
+            )
+        except (DeltaError, OSError) as error:
             table = self._open(recipe)
             if table is None:
                 raise PlatformError(f"the table {self.location(recipe)} cannot be created: {error}") from error
