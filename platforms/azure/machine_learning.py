@@ -1,0 +1,76 @@
+"""The Azure ML workspace: one client for all adapters that need it, made when it is first used.
+
+Importing the SDK takes 3 to 5 s, so nothing here does it before somebody asks for the workspace.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from platforms.azure.credentials import credential
+from platforms.azure.settings import AzureSettings
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+PUBLIC: Final = "https://management.azure.com"
+
+
+class MachineLearning:
+    """The workspace that the settings name."""
+
+    def __init__(self, settings: AzureSettings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def client(self) -> MLClient:
+        """The SDK's client."""
+        with warnings.catch_warnings():
+            # The SDK warns of its own dependencies as it is imported.
+            warnings.simplefilter("ignore")
+            from azure.ai.ml import MLClient
+
+            settings = self.settings
+            return MLClient(
+                credential(settings),
+                settings.subscription_id,
+                settings.resource_group,
+                settings.workspace,
+                enable_telemetry=False,
+                show_progress=False,
+                retry_total=settings.retries,
+                **_cloud(settings),
+            )
+
+    @cached_property
+    def discovery(self) -> dict[str, str]:
+        """The addresses of the workspace's data plane by service, `history` among them."""
+        import requests
+
+        url = self.client.workspaces.get(self.settings.workspace).discovery_url
+        answer = requests.get(url, timeout=self.settings.timeout)
+        answer.raise_for_status()
+        found: dict[str, str] = answer.json()
+        return found
+
+    def studio_url(self, path: str) -> str:
+        """A page of the workspace in Azure ML studio."""
+        return f"https://ml.azure.com/{path}?wsid={self.settings.workspace_id}"
+
+
+def _cloud(settings: AzureSettings) -> dict[str, Any]:
+    """What tells the SDK that this is not the public cloud; it knows a cloud by its name, once per process."""
+    base = settings.resource_manager.rstrip("/")
+    if base == PUBLIC:
+        return {}
+    addresses = {
+        "azure_portal": base,
+        "resource_manager": base,
+        "active_directory": settings.authority,
+        "aml_resource_id": "https://ml.azure.com",
+        "storage_endpoint": "core.windows.net",
+        "registry_discovery_endpoint": base,
+    }
+    return {"cloud": base, "cloud_metadata": addresses}

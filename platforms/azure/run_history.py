@@ -1,0 +1,81 @@
+"""How far a job is, from Azure ML's run history: the SDK streams logs to a console, this reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from platforms.azure.credentials import credential
+from platforms.azure.machine_learning import MachineLearning
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+COMPLETED: Final = "Completed"
+DEAD: Final = frozenset({"Failed", "Canceled", "NotResponding"})
+"""States that a job does not leave, and that are no success."""
+LOGS: Final = ("azureml-logs/20_image_build_log.txt", "user_logs/std_log.txt")
+"""The log of a new environment's image, and that of the job; both in the order in which they are written."""
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """A job as it is now. `logs` are addresses by name, readable for an hour; times are None before they come."""
+
+    status: str
+    logs: Mapping[str, str]
+    created: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    error: str | None
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether it is over without a success."""
+        return self.status in DEAD
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will not change any more."""
+        return self.ended_badly or self.status == COMPLETED
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Self:
+        """The details as the service writes them."""
+        error = ((content.get("error") or {}).get("error") or {}).get("message")
+        times = (_time(content.get(name)) for name in ("createdTimeUtc", "startTimeUtc", "endTimeUtc"))
+        return cls(content["status"], content.get("logFiles") or {}, *times, error)
+
+
+class RunHistory:
+    """Reads run details."""
+
+    def __init__(self, workspace: MachineLearning) -> None:
+        self._workspace = workspace
+
+    def details(self, job: str) -> RunDetails:
+        """The details of a job; raises `AzureError`."""
+        from azure.core.rest import HttpRequest
+
+        base = self._workspace.discovery["history"].rstrip("/")
+        path = f"/history/v1.0{self._workspace.settings.workspace_id}/runs/{job}/details"
+        answer = self._client.send_request(HttpRequest("GET", base + path))
+        answer.raise_for_status()
+        return RunDetails.parse(answer.json())
+
+    @cached_property
+    def _client(self) -> PipelineClient[Any, Any]:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+
+        settings = self._workspace.settings
+        scope = f"{settings.resource_manager.rstrip('/')}/.default"
+        token = BearerTokenCredentialPolicy(credential(settings), scope)
+        return PipelineClient("", policies=[RetryPolicy(retry_total=settings.retries), token])
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

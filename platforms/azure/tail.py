@@ -1,0 +1,30 @@
+"""The log of something that runs elsewhere, read while it grows, from where the last look ended."""
+
+from __future__ import annotations
+
+from platforms.jobs import Lines
+
+
+class Tail:
+    """One log blob behind an address that expires: each look takes a fresh one."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._offset = 0
+
+    def read(self, url: str) -> None:
+        """Hand on what came since the last look; a log that was begun anew is read from its beginning.
+
+        Raises `AzureError`, which says nothing yet where the blob is not there or the address has expired.
+        """
+        from azure.storage.blob import BlobClient
+
+        with BlobClient.from_blob_url(url) as blob:
+            size = blob.get_blob_properties().size
+            if size < self._offset:
+                self._lines.end()
+                self._offset = 0
+            if size > self._offset:
+                content: bytes = blob.download_blob(self._offset, size - self._offset).readall()
+                self._offset = size
+                self._lines.feed(content)
