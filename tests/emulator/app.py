@@ -13,7 +13,16 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from tests.emulator import arm, identity, key_vault, storage
+from tests.emulator import (
+    arm,
+    clusters,
+    container_registry,
+    identity,
+    key_vault,
+    machine_learning,
+    machine_learning_jobs,
+    storage,
+)
 from tests.emulator.azurite import StorageAccount
 from tests.emulator.faults import FaultMiddleware
 from tests.emulator.world import World
@@ -21,16 +30,25 @@ from tests.emulator.world import World
 ROUTES: Final[list[Callable[[World], list[BaseRoute]]]] = [
     identity.routes,
     key_vault.routes,
+    clusters.routes,
+    container_registry.routes,
+    machine_learning.routes,
+    machine_learning_jobs.routes,
     arm.routes,
 ]
-ENVIRONMENTS: Final[list[Callable[[World], dict[str, str]]]] = []
+ENVIRONMENTS: Final[list[Callable[[World], dict[str, str]]]] = [clusters.environment, container_registry.environment]
 SEEDS: Final[list[Callable[[World], None]]] = [
     arm.seed,
     storage.seed,
+    clusters.seed,
+    container_registry.seed,
+    machine_learning.seed,
 ]
 
 
 def build(world: World, azurite: StorageAccount) -> ASGIApp:
     """The application, faults included."""
+    blobs = storage.Forwarder(world, azurite)
     found = [made for routes in ROUTES for made in routes(world)]
-    return FaultMiddleware(Starlette(routes=[*storage.routes(world, azurite), *found]), world.faults)
+    app = Starlette(routes=[*blobs.routes(), *found], lifespan=lambda _: blobs.connected())
+    return FaultMiddleware(app, world.faults)
