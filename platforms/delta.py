@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable, WriterProperties
 
 ATTEMPTS: Final = 60
+INTERRUPTIONS: Final = 3
+"""How many attempts may end without an answer."""
 _SIGN: Final = 2**63
 _FOREVER: Final = "interval 36500 days"
 _CONFIGURATION: Final = {
@@ -80,7 +82,7 @@ class DeltaStore:
             if spool.fingerprint.rows == 0:
                 raise PlatformError(f"batch {batch_id!r} of {recipe!r} has no rows: nothing to append")
             for attempt in range(ATTEMPTS):
-                if self._commit(recipe, spool, batch_id):
+                if self._attempt(recipe, spool, batch_id, attempt):
                     return self.version(recipe)
                 time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
         raise ConflictError(
@@ -109,6 +111,15 @@ class DeltaStore:
     def read(self, recipe: str, version: int | None = None) -> pa.RecordBatchReader:
         """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
         return self._existing(recipe, version).to_pyarrow_dataset().scanner().to_reader()
+
+    def _attempt(self, recipe: str, spool: _Spool, batch_id: str, number: int) -> bool:
+        """Commit; if the connection broke, nobody knows whether it was done, and the next attempt looks."""
+        try:
+            return self._commit(recipe, spool, batch_id)
+        except OSError as error:
+            if number < INTERRUPTIONS:
+                return False
+            raise PlatformError(f"the table {self.location(recipe)} cannot be written: {error}") from error
 
     def _commit(self, recipe: str, spool: _Spool, batch_id: str) -> bool:
         """Append to the version that is newest now, unless the batch is in it; False if somebody was faster."""
@@ -142,7 +153,7 @@ class DeltaStore:
             raise PlatformError(
                 f"batch {batch_id!r} does not fit the table {self.location(recipe)}: {error}"
             ) from error
-        except (DeltaError, OSError) as error:
+        except DeltaError as error:
             raise PlatformError(f"the table {self.location(recipe)} cannot be written: {error}") from error
         return True
 
@@ -176,7 +187,7 @@ class DeltaStore:
         return table
 
     def _created(self, recipe: str, schema: pa.Schema) -> DeltaTable:
-        from deltalake import DeltaTable
+        from deltalake import CommitProperties, DeltaTable
         from deltalake.exceptions import DeltaError
 
         table = self._open(recipe)
@@ -188,6 +199,8 @@ class DeltaStore:
                 _with_arrival(schema),
                 configuration=_CONFIGURATION,
                 storage_options=self._options(),
+                # Another writer's table would get a second, empty version.
+                commit_properties=CommitProperties(max_commit_retries=0),
             )
         except (DeltaError, OSError) as error:
             table = self._open(recipe)

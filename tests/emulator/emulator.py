@@ -17,6 +17,24 @@ from tests.emulator.certificates import Certificates
 from tests.emulator.world import World
 
 
+def _listener() -> socket.socket:
+    """A port of the system's choice. asyncio turns Nagle's delays off only if the socket says that it is TCP."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.bind(("127.0.0.1", 0))
+    made.listen(256)
+    return made
+
+
+class Server(uvicorn.Server):
+    """Ends at once: clients keep idle connections, and TLS would wait for each of them to say goodbye."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            if connection.transport:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+
 class Emulator:
     """One offline Azure from `start` to `close`. Unless `provisioned`, it is an empty subscription."""
 
@@ -24,7 +42,7 @@ class Emulator:
         self._provisioned = provisioned
         certificates = Certificates.make(folder / "certificates")
         self._azurite = Azurite(folder / "azurite", certificates)
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._socket = _listener()
         base_url = f"https://127.0.0.1:{self._socket.getsockname()[1]}"
         account = self._azurite.account
         storage = dataclasses.replace(account, blob_endpoint=f"{base_url}/{account.name}")
@@ -34,13 +52,14 @@ class Emulator:
             ssl_certfile=certificates.chain,
             ssl_keyfile=str(certificates.key),
             log_level="critical",
-            lifespan="off",
+            lifespan="on",
             ws="none",
+            loop="asyncio",
             access_log=False,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config)
         self._thread = threading.Thread(target=self._server.run, args=[[self._socket]], daemon=True)
 
     def start(self) -> Self:
@@ -82,6 +101,7 @@ class Emulator:
             "RIDGELINE_AZURE_STORAGE_ENDPOINT": world.storage.blob_endpoint,
             "RIDGELINE_AZURE_CONTAINER": world.container,
             "RIDGELINE_AZURE_KEY_VAULT": world.base_url,
+            "RIDGELINE_AZURE_RETRY_WAIT": "0.02",
         }
         for environment in app.ENVIRONMENTS:
             found |= environment(world)

@@ -13,6 +13,8 @@ from typing import Literal
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.emulator.azurite import ACCOUNT
+
 Kind = Literal["throttle", "error", "drop", "drop-answer", "slow"]
 
 
@@ -20,7 +22,8 @@ Kind = Literal["throttle", "error", "drop", "drop-answer", "slow"]
 class Fault:
     """One fault. `path` and `methods` choose requests, the first `times` of which it hits; seconds are for `slow`.
 
-    `drop` closes the connection before the request is seen, `drop-answer` after it was carried out.
+    `drop` closes the connection before the request is seen, `drop-answer` after it was carried out. Storage throttles
+    by 503, everything else by 429.
     """
 
     kind: Kind
@@ -77,7 +80,8 @@ class FaultMiddleware:
             case None:
                 await self._app(scope, receive, send)
             case Fault(kind="throttle"):
-                await _refusal(429, "TooManyRequests", {"Retry-After": "0"})(scope, receive, send)
+                busy = (503, "ServerBusy") if scope["path"].startswith(f"/{ACCOUNT}/") else (429, "TooManyRequests")
+                await _refusal(*busy, {"Retry-After": "0"})(scope, receive, send)
             case Fault(kind="error", status=status):
                 await _refusal(status, "InternalServerError", {})(scope, receive, send)
             case Fault(kind="drop"):

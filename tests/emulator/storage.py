@@ -5,6 +5,8 @@ The address differs from Azurite's only in its port, which no signature covers. 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import unquote
 
@@ -21,21 +23,25 @@ from tests.emulator.world import World
 NOT_FORWARDED: Final = {"host", "connection", "keep-alive", "transfer-encoding"}
 
 
-def routes(world: World, azurite: StorageAccount) -> list[BaseRoute]:
-    blobs = Forwarder(world, azurite.blob_endpoint)
-    return [Route(f"/{azurite.name}{{rest:path}}", blobs.handle, methods=[*METHODS])]
-
-
 class Forwarder:
     """Sends requests on as they came, and answers back."""
 
-    def __init__(self, world: World, target: str) -> None:
+    def __init__(self, world: World, azurite: StorageAccount) -> None:
         self._world = world
-        self._target = httpx.URL(target)
+        self._azurite = azurite
         self._client = httpx.AsyncClient(verify=world.certificates.trust(), trust_env=False, timeout=60)
 
+    def routes(self) -> list[BaseRoute]:
+        return [Route(f"/{self._azurite.name}{{rest:path}}", self.handle, methods=[*METHODS])]
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Close the connections to Azurite at the end."""
+        async with self._client:
+            yield
+
     async def handle(self, request: Request) -> Response:
-        url = self._target.copy_with(raw_path=_raw_path(request))
+        url = httpx.URL(self._azurite.blob_endpoint).copy_with(raw_path=_raw_path(request))
         headers = [(name, value) for name, value in request.headers.raw if name.decode() not in NOT_FORWARDED]
         content = await request.body()
         sent = self._client.build_request(request.method, url, headers=headers, content=content or None)

@@ -1,0 +1,57 @@
+"""Measurements and outcomes as custom events of Application Insights."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from platforms.protocols import Parameter
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import Logger
+
+log = logging.getLogger(__name__)
+
+EVENT: Final = "microsoft.custom_event.name"
+"""The attribute that makes a log record a custom event."""
+ROLE: Final = {"service.name": "ridgeline"}
+
+
+class NoTelemetry:
+    """The telemetry port where no Application Insights is set: the journal and Prefect have every outcome too."""
+
+    def emit(self, name: str, fields: Mapping[str, Parameter]) -> None:
+        """Do nothing."""
+
+
+class MonitorTelemetry:
+    """The telemetry port on the Azure Monitor exporter, which sends in the background and tries again."""
+
+    def __init__(self, connection_string: str) -> None:
+        self._connection_string = connection_string
+
+    def emit(self, name: str, fields: Mapping[str, Parameter]) -> None:
+        """Queue one custom event; never raises, a lost one loses no fact."""
+        from opentelemetry._logs import LogRecord, SeverityNumber
+
+        try:
+            attributes = {EVENT: f"ridgeline.{name}", **fields}
+            record = LogRecord(severity_number=SeverityNumber.INFO, body=name, attributes=attributes)
+            _logger(self._connection_string).emit(record)
+        except Exception as error:  # whatever the exporter cannot do, the flow goes on
+            log.warning("telemetry %s is lost: %s", name, error)
+
+
+@cache
+def _logger(connection_string: str) -> Logger:
+    from azure.monitor.opentelemetry.exporter import AzureMonitorLogExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.resources import Resource
+
+    exporter = AzureMonitorLogExporter(connection_string=connection_string)
+    provider = LoggerProvider(Resource.create(ROLE))
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    return provider.get_logger("ridgeline")
