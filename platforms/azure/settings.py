@@ -128,8 +128,8 @@ class AzureSettings(BaseSettings):
     kubernetes_qa_namespace: str = "ridgeline-qa"
     """Namespace of the qa endpoints if `qa_kind` is `aks`."""
 
-    kubernetes_credentials: Literal["user", "admin"] = "user"
-    """`user` signs in to AKS with an Entra token, `admin` with the cluster's local administrator account."""
+    kubernetes_credentials: Literal["user", "admin"] = "admin"
+    """`admin` uses the local account of the cluster; `user` an Entra token, for clusters with Entra sign-in."""
 
     kubernetes_force: bool = False
     """Take fields over that somebody else changed on the cluster; else a release ends with what they are."""
@@ -229,6 +229,9 @@ class AzureSettings(BaseSettings):
 
     retries: int = 6
     """How often a request that was throttled, failed on the service's side or lost its connection is sent again."""
+
+    retry_wait: float = 0.8
+    """Seconds before the first repetition; each further wait is about twice as long."""
 
     @property
     def node_size(self) -> str:

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.error
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from platforms.azure import manifests
+from platforms.azure.endpoint_names import Track
+from platforms.azure.kubernetes_access import connect
+from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
+from platforms.azure.kubernetes_objects import AUTOSCALER, POD, STATEFUL_SET, Objects
+from platforms.azure.kubernetes_rollout import is_ready
+from platforms.azure.settings import AzureSettings
+from platforms.protocols import ConflictError, EndpointSpec, EndpointStatus, NotFoundError, NotReadyError
+from tests.emulator.clusters import Clusters
+from tests.emulator.faults import Fault
+from tests.emulator.kubernetes_store import Key
+from tests.emulator.world import World
+from tests.platforms.azure.endpoint_bench import Bench, Load, wait_for
+
+
+class AksBench(Bench):
+    """The same on AKS."""
+
+    def __init__(self, world: World, settings: AzureSettings, folder: Path, recipe: str) -> None:
+        super().__init__(world, settings, folder, recipe)
+        self.cluster = world.part(Clusters).get("ridgeline")
+        self.name = f"scoring-{recipe}"
+        self.objects = self._objects(force=False)
+        self.endpoints = self._endpoints(self.objects)
+
+    def forcing(self) -> KubernetesEndpoints:
+        """Endpoints that take over what somebody else changed."""
+        return self._endpoints(self._objects(force=True))
+
+    def pods(self) -> list[str]:
+        """Names of the pods that exist."""
+        return [pod["metadata"]["name"] for pod in self._pods()]
+
+    def versions(self) -> list[str]:
+        """Versions of the pods: another one means that something was written."""
+        return [pod["metadata"]["resourceVersion"] for pod in self._pods()]
+
+    def ready(self) -> int:
+        """How many pods get requests."""
+        return sum(map(is_ready, self._pods()))
+
+    def process(self, pod: str) -> int | None:
+        """The process of a pod's service."""
+        found = self.cluster.node.pods.get(Key("pods", "ridgeline", pod))
+        return found.containers["scoring"].pid if found else None
+
+    def replicas(self, track: Track) -> int:
+        """How many replicas a track shall have."""
+        found = self.objects.find(STATEFUL_SET, "ridgeline", f"{self.name}-{track}")
+        assert found is not None
+        replicas: int = found["spec"]["replicas"]
+        return replicas
+
+    def scale(self, track: Track, replicas: int) -> None:
+        """What the autoscaler does under load."""
+        change = {"spec": {"replicas": replicas}}
+        self.objects.patch(STATEFUL_SET, "ridgeline", f"{self.name}-{track}", change, "kube-controller-manager")
+        wait_for(lambda: self.ready() == replicas)
+
+    def limits(self) -> tuple[int, int]:
+        """The autoscaler's."""
+        found = self.objects.find(AUTOSCALER, "ridgeline", self.name)
+        assert found is not None
+        return found["spec"]["minReplicas"], found["spec"]["maxReplicas"]
+
+    def _pods(self) -> list[dict[str, Any]]:
+        return self.objects.list(POD, "ridgeline", labelSelector=f"app.kubernetes.io/instance={self.name}")
+
+    def _objects(self, *, force: bool) -> Objects:
+        return Objects(lambda: connect(self.settings, "ridgeline"), "ridgeline", force)
+
+    def _endpoints(self, objects: Objects) -> KubernetesEndpoints:
+        return KubernetesEndpoints(self.settings, objects, "ridgeline", self.secrets, self.locate)
+
+
+@pytest.fixture
+def bench(world: World, azure: AzureSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[AksBench]:
+    settings = azure.model_copy(update={"ship_logs": False, "replica_timeout": 30.0, "drain_timeout": 1.0})
+    made = AksBench(world, settings, tmp_path, f"r{zlib.crc32(request.node.name.encode())}")
+    yield made
+    made.endpoints.withdraw(made.recipe, "prod")
+
+
+def test_applied_means_served_by_every_replica(bench: AksBench) -> None:
+    assert bench.endpoints.status(bench.recipe, "prod") is None
+    status = bench.endpoints.apply(bench.spec(1))
+    assert bench.endpoints.status(bench.recipe, "prod") == status
+    assert bench.predict(status) == 1.0
+    assert bench.pods() == [f"{bench.name}-stable-0", f"{bench.name}-stable-1"]
+
+
+def test_a_second_apply_changes_nothing_and_a_new_image_replaces_one_replica_after_the_other(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    before = bench.versions()
+    assert bench.endpoints.apply(bench.spec(1)) == status
+    assert bench.versions() == before
+    with Load(bench, status) as load:
+        changed = bench.endpoints.apply(bench.spec(2))
+        wait_for(lambda: 2.0 in load.answers)
+    assert changed.url == status.url
+    assert bench.predict(changed) == 2.0
+    assert set(load.answers) == {1.0, 2.0}
+    assert load.errors == []
+
+
+def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_lines(bench: AksBench) -> None:
+    before = bench.endpoints.apply(bench.spec(1))
+    told = rf"(?s){bench.recipe}:1 still serves.*BackOff.*model/weights.json has sha256"
+    with Load(bench, before) as load, pytest.raises(NotReadyError, match=told):
+        bench.endpoints.apply(bench.broken(2))
+    assert bench.endpoints.status(bench.recipe, "prod") == before
+    assert load.errors == []
+    assert set(load.answers) == {1.0}
+    assert bench.predict(bench.endpoints.apply(bench.spec(3))) == 3.0
+
+
+def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: AksBench) -> None:
+    with pytest.raises(NotReadyError, match=r"(?s)nothing serves.*Failed to pull image .*: not found"):
+        bench.endpoints.apply(bench.missing(1))
+    assert bench.endpoints.status(bench.recipe, "prod") is None
+    assert bench.pods() == []
+
+
+def test_fields_that_somebody_else_changed_end_the_release_unless_they_shall_be_taken_over(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 77}}}}
+    bench.objects.patch(STATEFUL_SET, "ridgeline", f"{bench.name}-stable", change, "kubectl-edit")
+    taken = r"kubectl-edit.*terminationGracePeriodSeconds.*RIDGELINE_AZURE_KUBERNETES_FORCE"
+    with pytest.raises(ConflictError, match=taken):
+        bench.endpoints.apply(bench.spec(2))
+    assert bench.predict(status) == 1.0
+    assert bench.predict(bench.forcing().apply(bench.spec(2))) == 2.0
+
+
+def test_a_killed_replica_comes_back(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    killed = bench.process(f"{bench.name}-stable-0")
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: bench.process(f"{bench.name}-stable-0") not in (None, killed))
+    wait_for(lambda: bench.ready() == 2)
+    assert bench.predict(status) == 1.0
+    bench.objects.delete(POD, "ridgeline", f"{bench.name}-stable-1")
+    wait_for(lambda: bench.ready() == 1)
+    wait_for(lambda: bench.ready() == 2)
+
+
+def test_watches_that_break_off_delay_nothing_for_long(bench: AksBench) -> None:
+    bench.cluster.api.drop_watches_after = 0.05
+    try:
+        assert bench.predict(bench.endpoints.apply(bench.spec(1))) == 1.0
+    finally:
+        bench.cluster.api.drop_watches_after = None
+
+
+def test_throttled_and_failing_requests_are_sent_again(bench: AksBench, world: World) -> None:
+    faults = [Fault(kind, path="/clusters/", times=2) for kind in ("throttle", "error", "drop", "drop-answer")]
+    with world.faults.on(*faults):
+        assert bench.predict(bench.endpoints.apply(bench.spec(1))) == 1.0
+    assert [fault.hits for fault in faults] == [2, 2, 2, 2]
+
+
+def test_a_canary_serves_beside_stable_and_the_autoscaler_waits(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    bench.scale("stable", 3)
+    bench.endpoints.try_canary(bench.spec(2), 1)
+    assert bench.limits() == (3, 3)
+    assert len(bench.pods()) == 4
+    wait_for(lambda: {bench.predict(status) for _ in range(4)} == {1.0, 2.0})
+    assert bench.endpoints.status(bench.recipe, "prod") == status
+    bench.endpoints.end_canary(bench.spec(1))
+    assert bench.limits() == (2, 6)
+    assert {bench.predict(status) for _ in range(4)} == {1.0}
+    assert bench.replicas("stable") == 3
+
+
+def test_a_canary_that_does_not_start_is_gone_again(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    with pytest.raises(NotReadyError, match=r"(?s)canary .* is gone again.*weights.json"):
+        bench.endpoints.try_canary(bench.broken(2), 1)
+    assert (bench.limits(), len(bench.pods())) == ((2, 6), 2)
+    assert bench.predict(status) == 1.0
+
+
+def test_an_apply_leaves_the_number_of_replicas_to_the_autoscaler(bench: AksBench) -> None:
+    bench.endpoints.apply(bench.spec(1))
+    bench.scale("stable", 3)
+    bench.endpoints.apply(bench.spec(2))
+    assert (bench.replicas("stable"), bench.replicas("canary")) == (3, 0)
+
+
+def test_a_number_that_a_killed_apply_still_owns_is_handed_over(bench: AksBench) -> None:
+    spec = bench.spec(1)
+    manifest = manifests.stateful_set(spec, bench.settings, "ridgeline", "canary", bench.locate(spec.image))
+    bench.endpoints._apply_shared(spec)
+    bench.objects.apply(manifest | {"spec": manifest["spec"] | {"replicas": 0}})
+    bench.endpoints._apply_set(spec, "canary", 0)
+    assert bench.replicas("canary") == 0
+
+
+def test_keys_reach_the_service_as_a_file_and_change_without_a_restart(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    pids = [bench.process(pod) for pod in bench.pods()]
+    keys = bench.secrets.get(status.key_secret)
+    written = bench.objects.list(STATEFUL_SET, "ridgeline") + bench.objects.list(POD, "ridgeline")
+    assert keys.split()[1] not in json.dumps(written)
+    file = bench.secrets._path(status.key_secret)
+    file.write_text(f"{keys}second new-key\n")
+    bench.endpoints.apply(bench.spec(1))
+    file.write_text("second new-key\n")
+    wait_for(lambda: predicts(bench, status))
+    assert [bench.process(pod) for pod in bench.pods()] == pids
+
+
+def test_of_two_applies_at_once_one_wins_and_the_other_is_told(bench: AksBench) -> None:
+    bench.endpoints.apply(bench.spec(1))
+    specs = [bench.spec(2), bench.spec(3)]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda spec: outcome(bench, spec), specs))
+    status = bench.endpoints.status(bench.recipe, "prod")
+    assert status is not None
+    assert bench.predict(status) == status.model_version
+    assert status.model_version in results
+
+
+def test_without_a_cluster_the_next_step_is_named(bench: AksBench) -> None:
+    objects = Objects(lambda: connect(bench.settings, "nowhere"), "nowhere", force=False)
+    with pytest.raises(NotFoundError, match=r"no AKS cluster nowhere.*RIDGELINE_AZURE_KUBERNETES_CLUSTER"):
+        objects.list(POD, "ridgeline")
+
+
+def test_an_entra_token_opens_a_cluster_whose_users_sign_in(bench: AksBench) -> None:
+    settings = bench.settings.model_copy(update={"kubernetes_credentials": "user"})
+    objects = Objects(lambda: connect(settings, "ridgeline"), "ridgeline", force=False)
+    assert objects.find(POD, "ridgeline", "nobody") is None
+
+
+def predicts(bench: AksBench, status: EndpointStatus) -> bool:
+    try:
+        return bench.predict(status) == 1.0
+    except urllib.error.HTTPError:
+        return False
+
+
+def outcome(bench: AksBench, spec: EndpointSpec) -> int | None:
+    """The version that an apply brought about, None if another one overtook it."""
+    try:
+        return bench.endpoints.apply(spec).model_version
+    except NotReadyError as error:
+        assert "meanwhile" in str(error)
+        return None
