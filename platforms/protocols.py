@@ -351,6 +351,10 @@ class Secrets(Protocol):
         """Store `value` unless the secret exists; returns the value that is stored now."""
         ...
 
+    def command(self, name: str) -> str:
+        """A shell command by which a person prints the value."""
+        ...
+
 
 class Lock(Protocol):
     """Who holds what. Owners are flow-run ids, so a lock outlives a suspended run's process."""
@@ -412,6 +416,10 @@ class Infrastructure(Protocol):
 
         What others have set beside it stays. Raises `PlatformError` naming the resource; the next call goes on.
         """
+        ...
+
+    def chosen(self) -> Mapping[str, str]:
+        """Settings whose values were chosen while it was made, by variable: what a person puts into `.env`."""
         ...
 
     def destroy(self) -> None:

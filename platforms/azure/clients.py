@@ -12,6 +12,7 @@ from platforms.protocols import PlatformError
 if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient
     from azure.storage.blob import ContainerClient
+    from azure.storage.queue import QueueClient
 
 Client = TypeVar("Client")
 
@@ -30,6 +31,17 @@ def container(settings: AzureSettings) -> ContainerClient:
         raise unset("storage_account")
     identity = credentials.credential(settings)
     return ContainerClient(settings.blob_endpoint, settings.container, credential=identity, **options)
+
+
+def queue(settings: AzureSettings, name: str) -> QueueClient:
+    """A queue of the storage account; messages are taken as they are, since not all of them are well-formed."""
+    from azure.storage.queue import QueueClient
+
+    options = {"connection_timeout": settings.timeout, "read_timeout": settings.timeout, **retries(settings)}
+    if connection := credentials.connection_string(settings):
+        return QueueClient.from_connection_string(connection, name, **options)
+    identity = credentials.credential(settings)
+    return QueueClient(settings.queue_address, name, credential=identity, **options)
 
 
 def vault(settings: AzureSettings) -> SecretClient:

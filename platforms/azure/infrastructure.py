@@ -7,21 +7,23 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from platforms.azure.blueprint import Blueprint
-from platforms.azure.credentials import credential
+from platforms.azure.clients import management
 from platforms.azure.difference import differences, merged
+from platforms.azure.errors import told
 from platforms.azure.resources import Document, Resource, UnknownOutputError, wanted
 from platforms.azure.settings import AzureSettings
 from platforms.protocols import Change, NotFoundError, PlatformError
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import HttpResponseError
     from azure.core.pipeline import PipelineResponse
     from azure.mgmt.resource import ResourceManagementClient
 
+NEEDED: Final = ("subscription_id", "tenant_id", "storage_account", "registry", "key_vault")
 AT_ONCE: Final = 8
 """Resources that are asked for at the same time."""
 SETTLED: Final = ("succeeded", "failed", "canceled")
@@ -61,40 +63,34 @@ class AzureInfrastructure:
 
     def destroy(self) -> None:
         """Delete the resource group, and with it everything; one that is gone is no error."""
-        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+        from azure.core.exceptions import ResourceNotFoundError
 
-        try:
+        with told(f"resource group {self.name}"), suppress(ResourceNotFoundError):
             self._client.resource_groups.begin_delete(self.name).result()
-        except ResourceNotFoundError:
-            return
-        except HttpResponseError as error:
-            raise _told(f"resource group {self.name} cannot be deleted", error) from error
+
+    def chosen(self) -> Mapping[str, str]:
+        """The client ids of the identities, which Azure chose."""
+        found = self._find(self._blueprint.serving), self._find(self._blueprint.pipeline)
+        names = "RIDGELINE_AZURE_SERVING_CLIENT_ID", "RIDGELINE_AZURE_CLIENT_ID"
+        return {name: made["properties"]["clientId"] for name, made in zip(names, found, strict=True) if made}
 
     @cached_property
-    def _resources(self) -> Mapping[str, Resource]:
-        missing = [
-            name
-            for name in ("subscription_id", "tenant_id", "storage_account", "registry", "key_vault")
-            if not getattr(self._settings, name)
-        ]
+    def _blueprint(self) -> Blueprint:
+        missing = [name for name in NEEDED if not getattr(self._settings, name)]
         if missing:
             names = ", ".join(f"RIDGELINE_AZURE_{name.upper()}" for name in missing)
             raise PlatformError(f"nothing can be provisioned before these are set: {names}; see docs/azure.md")
-        return {resource.label: resource for resource in Blueprint(self._settings).resources()}
+        return Blueprint(self._settings)
+
+    @cached_property
+    def _resources(self) -> Mapping[str, Resource]:
+        return {resource.label: resource for resource in self._blueprint.resources()}
 
     @cached_property
     def _client(self) -> ResourceManagementClient:
         from azure.mgmt.resource import ResourceManagementClient
 
-        address = self._settings.resource_manager
-        return ResourceManagementClient(
-            credential(self._settings),
-            self._settings.subscription_id,
-            base_url=address,
-            credential_scopes=[f"{address}/.default"],
-            retry_total=self._settings.retries,
-            read_timeout=self._settings.timeout,
-        )
+        return management(self._settings, ResourceManagementClient)
 
     def _compare(self, made: Resource, actual: Document | None, documents: Mapping[str, Document]) -> Change:
         if actual is None:
@@ -108,14 +104,13 @@ class AzureInfrastructure:
         return Change(made.label, "update" if found else "same", "; ".join(found))
 
     def _find(self, made: Resource) -> Document | None:
-        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+        from azure.core.exceptions import ResourceNotFoundError
 
-        try:
-            found: Document = self._client.resources.get_by_id(made.id, made.api_version, cls=_document)
-        except ResourceNotFoundError:
-            return None
-        except HttpResponseError as error:
-            raise _told(f"{made.label} cannot be read", error) from error
+        with told(made.label):
+            try:
+                found: Document = self._client.resources.get_by_id(made.id, made.api_version, cls=_document)
+            except ResourceNotFoundError:
+                return None
         return found
 
     def _settled(self, made: Resource) -> Document | None:
@@ -134,14 +129,15 @@ class AzureInfrastructure:
         from azure.core.exceptions import HttpResponseError
 
         resources = self._client.resources
-        try:
+        with told(f"{made.label}; what was made before it stays, the next run goes on from there"):
             if actual and made.is_fixed:
                 resources.begin_delete_by_id(made.id, made.api_version).result()
             content = json.dumps(body if made.is_fixed else merged(body, actual)).encode()
-            resources.begin_create_or_update_by_id(made.id, made.api_version, io.BytesIO(content)).result()
-        except HttpResponseError as error:
-            if error.error is None or error.error.code != GIVEN_BY_AZURE:
-                raise _told(f"{made.label} cannot be made as wanted", error) from error
+            try:
+                resources.begin_create_or_update_by_id(made.id, made.api_version, io.BytesIO(content)).result()
+            except HttpResponseError as error:
+                if error.error is None or error.error.code != GIVEN_BY_AZURE:
+                    raise
 
 
 def _document(response: PipelineResponse[Any, Any], *_: object) -> Document:
@@ -152,8 +148,3 @@ def _document(response: PipelineResponse[Any, Any], *_: object) -> Document:
 def _state(document: Document) -> str:
     properties = document.get("properties") or {}
     return str(properties.get("provisioningState") or "").lower()
-
-
-def _told(what: str, error: HttpResponseError) -> PlatformError:
-    reason = f"{error.error.code}: {error.error.message}" if error.error else error.message
-    return PlatformError(f"{what}: {reason}; mend it and run `ridgeline provision` again: it goes on from there")

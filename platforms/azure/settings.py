@@ -206,6 +206,9 @@ class AzureSettings(BaseSettings):
     qa_log_share: str | None = None
     """Azure Files share for qa request logs; it needs the storage account's key and a container that runs as root."""
 
+    queue_endpoint: str | None = None
+    """Queue address of the storage account, unless it is the blob address with `queue` for `blob`."""
+
     queue: str = "ridgeline-arrivals"
     """Storage queue that Event Grid tells of arrivals; what cannot be handled goes to `<queue>-poison`."""
 
@@ -249,3 +252,8 @@ class AzureSettings(BaseSettings):
         """Address of the storage account's blobs, without a slash at its end."""
         address = self.storage_endpoint or f"https://{self.storage_account}.blob.core.windows.net"
         return address.rstrip("/")
+
+    @property
+    def queue_address(self) -> str:
+        """Address of the storage account's queues, without a slash at its end."""
+        return (self.queue_endpoint or self.blob_endpoint.replace(".blob.", ".queue.")).rstrip("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from platforms.protocols import Change, NotFoundError
 
 
@@ -17,6 +19,10 @@ class NoInfrastructure:
     def apply(self, resource: str) -> Change:
         """Raises `NotFoundError`: no plan names a resource."""
         raise NotFoundError(f"the local platform has no resource {resource}: it has nothing to create")
+
+    def chosen(self) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
 
     def destroy(self) -> None:
         """Nothing to do: `ridgeline down`, and delete the state folder."""

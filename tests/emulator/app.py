@@ -17,11 +17,14 @@ from tests.emulator import (
     arm,
     clusters,
     container_registry,
+    event_grid,
     identity,
     key_vault,
     machine_learning,
     machine_learning_jobs,
+    principals,
     storage,
+    storage_accounts,
 )
 from tests.emulator.azurite import StorageAccount
 from tests.emulator.faults import FaultMiddleware
@@ -34,20 +37,29 @@ ROUTES: Final[list[Callable[[World], list[BaseRoute]]]] = [
     container_registry.routes,
     machine_learning.routes,
     machine_learning_jobs.routes,
+    principals.routes,
+    storage_accounts.routes,
+    event_grid.routes,
     arm.routes,
 ]
-ENVIRONMENTS: Final[list[Callable[[World], dict[str, str]]]] = [clusters.environment, container_registry.environment]
+ENVIRONMENTS: Final[list[Callable[[World], dict[str, str]]]] = [
+    clusters.environment,
+    container_registry.environment,
+    event_grid.environment,
+]
 SEEDS: Final[list[Callable[[World], None]]] = [
     arm.seed,
     storage.seed,
     clusters.seed,
     container_registry.seed,
     machine_learning.seed,
+    event_grid.seed,
 ]
 
 
 def build(world: World, azurite: StorageAccount) -> ASGIApp:
     """The application, faults included."""
+    world.azurite = azurite
     blobs = storage.Forwarder(world, azurite)
     found = [made for routes in ROUTES for made in routes(world)]
     app = Starlette(routes=[*blobs.routes(), *found], lifespan=lambda _: blobs.connected())

@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from tests.emulator import principals
 from tests.emulator.blobs import Blobs
 from tests.emulator.http import Call, CloudError, answer, route
 from tests.emulator.resources import Resource, ResourceType
@@ -176,6 +177,7 @@ def _type(world: World, kind: str) -> ResourceType:
     def complete(document: Resource, old: Resource | None) -> None:
         known: dict[str, Any] = (old or document)["properties"]
         base = world.base_url
+        principals.give_identity(world, document, old)
         document["properties"] |= {
             "discoveryUrl": f"{base}/discovery",
             "workspaceId": known.get("workspaceId") or str(uuid.uuid4()),

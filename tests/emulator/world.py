@@ -43,6 +43,8 @@ class World:
     resource_group: str = "ridgeline"
     container: str = "ridgeline"
     identity_header: str = "offline"
+    azurite: StorageAccount | None = None
+    """The same account at Azurite's own address, where no fault hits and no event arises."""
     faults: Faults = field(default_factory=Faults)
     resources: ResourceStore = field(default_factory=ResourceStore)
     operations: Operations = field(init=False)

@@ -10,6 +10,17 @@ from platforms.protocols import Arrivals, Blob, ModelVersion, Storage
 PATH = "landing/diabetes/rows.csv"
 
 
+class Heard:
+    """What was told, in order."""
+
+    def __init__(self) -> None:
+        self.told: list[Blob | ModelVersion] = []
+
+    def done(self, arrival: Blob | ModelVersion) -> bool:
+        self.told.append(arrival)
+        return True
+
+
 class ArrivalsContract:
     """Needs empty `arrivals` and `storage` of one platform, and `redelivered`, which brings back what waits."""
 
@@ -29,16 +40,16 @@ class ArrivalsContract:
         raise AssertionError("nothing was told")
 
     def silent(self, arrivals: Arrivals) -> bool:
-        heard: list[Blob | ModelVersion] = []
+        heard = Heard()
         for _ in range(3):
-            arrivals.handle(lambda arrival: bool(heard.append(arrival)) or True)
-        return not heard
+            arrivals.handle(heard.done)
+        return not heard.told
 
     def test_what_lands_is_told_once_it_is_done(self, arrivals: Arrivals, storage: Storage) -> None:
-        heard: list[Blob | ModelVersion] = []
+        heard = Heard()
         blob = storage.write(PATH, b"a,b\n")
-        self.hear(arrivals, lambda arrival: bool(heard.append(arrival)) or True)
-        assert heard == [blob]
+        self.hear(arrivals, heard.done)
+        assert heard.told == [blob]
         assert self.silent(arrivals)
 
     def test_only_what_lands_is_told(self, arrivals: Arrivals, storage: Storage) -> None:
@@ -49,17 +60,17 @@ class ArrivalsContract:
         self, arrivals: Arrivals, storage: Storage, redelivered: Callable[[], None]
     ) -> None:
         blob = storage.write(PATH, b"a,b\n")
-        answers, heard = [False, True], list[Blob | ModelVersion]()
+        answers, heard = [False, True], Heard()
         for _ in range(2):
-            self.hear(arrivals, lambda arrival: bool(heard.append(arrival)) or answers.pop(0))
+            self.hear(arrivals, lambda arrival: heard.done(arrival) and answers.pop(0))
             redelivered()
-        assert heard == [blob, blob]
+        assert heard.told == [blob, blob]
         assert self.silent(arrivals)
 
     def test_an_error_ends_the_call_and_the_thing_comes_back(
         self, arrivals: Arrivals, storage: Storage, redelivered: Callable[[], None]
     ) -> None:
-        blob, heard = storage.write(PATH, b"a,b\n"), list[Blob | ModelVersion]()
+        blob, heard = storage.write(PATH, b"a,b\n"), Heard()
 
         def fail(arrival: Blob | ModelVersion) -> bool:
             raise ConnectionError("the server is gone")
@@ -67,13 +78,13 @@ class ArrivalsContract:
         with pytest.raises(ConnectionError, match="the server is gone"):
             self.hear(arrivals, fail)
         redelivered()
-        self.hear(arrivals, lambda arrival: bool(heard.append(arrival)) or True)
-        assert heard == [blob]
+        self.hear(arrivals, heard.done)
+        assert heard.told == [blob]
 
     def test_new_content_under_the_same_path_is_a_new_arrival(self, arrivals: Arrivals, storage: Storage) -> None:
-        heard: list[Blob | ModelVersion] = []
+        heard = Heard()
         written = []
         for content in (b"a\n", b"b\n"):
             written.append(storage.write(PATH, content))
-            self.hear(arrivals, lambda arrival: bool(heard.append(arrival)) or True)
-        assert heard == written
+            self.hear(arrivals, heard.done)
+        assert heard.told == written

@@ -7,8 +7,8 @@ import pytest
 
 from platforms.local.arrivals import FolderArrivals
 from platforms.local.storage import LocalStorage
-from platforms.protocols import Blob, ModelVersion, Storage
-from tests.platforms.contracts.arrivals import ArrivalsContract
+from platforms.protocols import Storage
+from tests.platforms.contracts.arrivals import ArrivalsContract, Heard
 
 
 class TestFolderArrivals(ArrivalsContract):
@@ -25,8 +25,8 @@ class TestFolderArrivals(ArrivalsContract):
         return lambda: None
 
     def test_a_blob_that_grows_has_to_wait(self, arrivals: FolderArrivals, storage: Storage) -> None:
-        heard: list[Blob | ModelVersion] = []
+        heard = Heard()
         for content in (b"a", b"ab", b"abc"):
             storage.write("landing/diabetes/rows.csv", content)
-            arrivals.handle(lambda arrival: bool(heard.append(arrival)) or True)
-        assert heard == []
+            arrivals.handle(heard.done)
+        assert heard.told == []

@@ -8,7 +8,7 @@ from platforms.protocols import NotFoundError
 
 def test_there_is_nothing_to_create() -> None:
     infrastructure = NoInfrastructure()
-    assert (infrastructure.name, infrastructure.plan()) == ("", [])
+    assert (infrastructure.name, infrastructure.plan(), infrastructure.chosen()) == ("", [], {})
     with pytest.raises(NotFoundError, match="nothing to create"):
         infrastructure.apply("Microsoft.Storage/storageAccounts account")
     infrastructure.destroy()
