@@ -28,7 +28,7 @@ AT_ONCE: Final = 8
 """Resources that are asked for at the same time."""
 SETTLED: Final = ("succeeded", "failed", "canceled")
 GIVEN_BY_AZURE: Final = "RoleAssignmentExists"
-"""Azure gave the role itself, under another name."""
+"""The error if somebody has the role already, by an assignment of another name."""
 
 
 class AzureInfrastructure:
@@ -57,9 +57,9 @@ class AzureInfrastructure:
         actual = self._settled(made)
         documents = self._referred_to(made)
         change = self._compare(made, actual, documents)
-        if change.action != "same":
-            self._put(made, wanted(made.body, documents, first=actual is None), actual)
-        return change
+        if change.action == "same" or self._put(made, wanted(made.body, documents, first=actual is None), actual):
+            return change
+        return Change(made.label, "same", "Azure gave this role by itself, under another name")
 
     def destroy(self) -> None:
         """Delete the resource group, and with it everything; one that is gone is no error."""
@@ -125,7 +125,8 @@ class AzureInfrastructure:
         others = [other for other in self._resources.values() if other.id in ids]
         return {other.id.lower(): found for other in others if (found := self._settled(other))}
 
-    def _put(self, made: Resource, body: object, actual: Document | None) -> None:
+    def _put(self, made: Resource, body: object, actual: Document | None) -> bool:
+        """Send what is wanted and wait for the end; False if Azure has it under another name already."""
         from azure.core.exceptions import HttpResponseError
 
         resources = self._client.resources
@@ -138,6 +139,8 @@ class AzureInfrastructure:
             except HttpResponseError as error:
                 if error.error is None or error.error.code != GIVEN_BY_AZURE:
                     raise
+                return False
+        return True
 
 
 def _document(response: PipelineResponse[Any, Any], *_: object) -> Document:

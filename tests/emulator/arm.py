@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from tests.emulator.http import METHODS, Call, CloudError, answer, route
 from tests.emulator.operations import Operation
-from tests.emulator.resources import Entry, Resource, ResourceId, ResourceType, merge
+from tests.emulator.resources import Entry, Resource, ResourceId, ResourceType, merge, missing
 from tests.emulator.world import World
 
 OPERATION = "/subscriptions/{subscription}/providers/{namespace}/locations/{location}/operations/{name}"
@@ -86,10 +86,13 @@ class Arm:
 
     def _delete(self, call: Call) -> Response:
         resources = self._world.resources
+        is_group = ResourceId.parse(call.path).type == "Microsoft.Resources/resourceGroups"
         if resources.find(call.path) is None:
+            if is_group:
+                raise missing(call.path)
             return Response(status_code=204)
         kind = resources.type_of(call.path)
-        if not kind.long_running and ResourceId.parse(call.path).type != "Microsoft.Resources/resourceGroups":
+        if not (kind.long_running or is_group):
             self._take_away(call)
             return Response(status_code=200)
         resources.change(call.path, _in_state("Deleting"))

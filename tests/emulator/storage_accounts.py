@@ -52,6 +52,9 @@ class Accounts:
     def create_queue(self, name: str) -> None:
         self._queues.create_queue(name)
 
+    def queues(self) -> set[str]:
+        return {str(queue.name) for queue in self._queues.list_queues()}
+
     def send(self, queue: str, content: str) -> None:
         self._queues.get_queue_client(queue).send_message(content, time_to_live=-1)
 
