@@ -8,69 +8,42 @@ releases exactly one moves the pointer.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
+from platforms.azure.texts import Text, Texts
 from platforms.protocols import ConflictError
-
-if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient, ContainerClient
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """A champion with the ETag of the blob that names it; without a blob both are None."""
-
-    version: int | None
-    etag: str | None
 
 
 class Champions:
-    """The pointers of all recipes, at `registry/<recipe>/champion.json` in the container."""
+    """The pointers of all recipes, as `<recipe>.json` below the texts' folder."""
 
-    def __init__(self, container: ContainerClient) -> None:
-        self._container = container
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
 
-    def read(self, recipe: str) -> Pointer:
-        """The pointer as it is now."""
-        from azure.core.exceptions import ResourceNotFoundError
-
-        try:
-            found = self._blob(recipe).download_blob()
-            return Pointer(json.loads(found.readall())["version"], found.properties.etag)
-        except ResourceNotFoundError:
-            return Pointer(None, None)
+    def read(self, recipe: str) -> int | None:
+        """The version in production, or None before the first release."""
+        return _version(self._texts.read(_blob(recipe)))
 
     def move(self, recipe: str, version: int, expected: int | None) -> None:
-        """Point at `version` if the pointer still says `expected`, or says `version` already.
+        """Point at `version` if the pointer still says `expected`; one that says `version` already stays.
 
         Raises `ConflictError` if it says anything else, also when somebody else was faster just now.
         """
-        from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
+        seen = self._texts.read(_blob(recipe))
+        if _version(seen) == version:
+            return
+        _require(recipe, _version(seen), expected)
+        if not self._texts.replace(_blob(recipe), seen, json.dumps({"version": version}).encode()):
+            _require(recipe, self.read(recipe), version)
 
-        now = self.read(recipe)
-        if now.version != version:
-            self._require(recipe, now, expected)
-            try:
-                self._write(recipe, version, now)
-            except (ResourceExistsError, ResourceModifiedError):
-                # Another release was faster, or an answer was lost and the SDK sent our own write again.
-                self._require(recipe, self.read(recipe), version)
 
-    def _write(self, recipe: str, version: int, now: Pointer) -> None:
-        from azure.core import MatchConditions
+def _require(recipe: str, found: int | None, expected: int | None) -> None:
+    if found != expected:
+        raise ConflictError(f"the champion of {recipe!r} is version {found}, not {expected}: compare with that one")
 
-        content = json.dumps({"version": version}).encode()
-        condition: dict[str, Any] = {"overwrite": False}
-        if now.etag:
-            condition = {"overwrite": True, "etag": now.etag, "match_condition": MatchConditions.IfNotModified}
-        self._blob(recipe).upload_blob(content, **condition)
 
-    def _require(self, recipe: str, now: Pointer, expected: int | None) -> None:
-        if now.version != expected:
-            raise ConflictError(
-                f"the champion of {recipe!r} is version {now.version}, not {expected}: compare with that one"
-            )
+def _version(text: Text) -> int | None:
+    return int(json.loads(text.content)["version"]) if text.content else None
 
-    def _blob(self, recipe: str) -> BlobClient:
-        return self._container.get_blob_client(f"registry/{recipe}/champion.json")
+
+def _blob(recipe: str) -> str:
+    return f"{recipe}.json"

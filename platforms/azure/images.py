@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from platforms.azure import build_source
+from platforms.azure import build_source, clients
 from platforms.azure.credentials import credential
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
@@ -163,7 +163,7 @@ class AzureImages:
             settings.subscription_id,
             base_url=base,
             credential_scopes=[f"{base}/.default"],
-            retry_total=settings.retries,
+            **clients.retries(settings),
         )
 
 

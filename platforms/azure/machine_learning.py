@@ -5,10 +5,12 @@ Importing the SDK takes 3 to 5 s, so nothing here does it before somebody asks f
 
 from __future__ import annotations
 
+import logging
 import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from platforms.azure import clients
 from platforms.azure.credentials import credential
 from platforms.azure.settings import AzureSettings
 
@@ -27,8 +29,9 @@ class MachineLearning:
     @cached_property
     def client(self) -> MLClient:
         """The SDK's client."""
+        # The SDK warns of its own dependencies as it is imported, and says of its own classes that they may change.
+        logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
         with warnings.catch_warnings():
-            # The SDK warns of its own dependencies as it is imported.
             warnings.simplefilter("ignore")
             from azure.ai.ml import MLClient
 
@@ -40,7 +43,7 @@ class MachineLearning:
                 settings.workspace,
                 enable_telemetry=False,
                 show_progress=False,
-                retry_total=settings.retries,
+                **clients.retries(settings),
                 **_cloud(settings),
             )
 

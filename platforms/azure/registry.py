@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from platforms.azure.attempts import Attempts
 from platforms.azure.champion import Champions
+from platforms.azure.errors import told
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
 from platforms.protocols import ModelVersion, NotFoundError, TrainingJob
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 JOB_TAG: Final = "ridgeline.job"
 VERSION_TAG: Final = "ridgeline.dataset_version"
+ALL_VERSIONS: Final = "All"
+"""The list view with the versions that were archived."""
 
 
 class AzureRegistry:
@@ -43,7 +46,8 @@ class AzureRegistry:
         numbers = json.loads((outputs / "metrics.json").read_bytes())
         metrics = {f"metric.{name}": f"{value:.12g}" for name, value in numbers.items()}
         name = attempts[-1].name
-        self._workspace.client.jobs.update(name, tags={**tags, **metrics})
+        with told(f"tags of job {name}"):
+            self._workspace.client.jobs.update(name, tags={**tags, **metrics})
         return self._workspace.studio_url(f"runs/{name}")
 
     def register(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> ModelVersion:
@@ -65,13 +69,14 @@ class AzureRegistry:
 
     def versions(self, recipe: str) -> list[ModelVersion]:
         """Every version, oldest first, those too that were archived in the studio."""
-        from azure.ai.ml.constants import ListViewType
         from azure.core.exceptions import ResourceNotFoundError
 
-        try:
-            found = list(self._workspace.client.models.list(recipe, list_view_type=ListViewType.ALL))
-        except ResourceNotFoundError:
-            return []
+        models = self._workspace.client.models
+        with told(f"versions of model {recipe!r}"):
+            try:
+                found = list(models.list(recipe, list_view_type=ALL_VERSIONS))
+            except ResourceNotFoundError:
+                return []
         ours = [_version(model) for model in found if JOB_TAG in model.properties]
         return sorted(ours, key=lambda item: item.version)
 
@@ -85,7 +90,7 @@ class AzureRegistry:
 
     def champion(self, recipe: str) -> ModelVersion | None:
         """The model version in production, or None before the first release."""
-        version = self._champions.read(recipe).version
+        version = self._champions.read(recipe)
         return None if version is None else self.get(recipe, version)
 
     def promote(self, recipe: str, version: int, expected: int | None) -> None:
@@ -115,12 +120,13 @@ class AzureRegistry:
             properties={JOB_TAG: job.name, VERSION_TAG: str(job.dataset_version)},
             stage="Development",
         )
-        try:
-            return _version(self._workspace.client.models.create_or_update(made))
-        except (AssetPathException, HttpResponseError):
-            if self._has(job.recipe, number):
-                return None
-            raise
+        with told(f"version {number} of model {job.recipe!r}"):
+            try:
+                return _version(self._workspace.client.models.create_or_update(made))
+            except (AssetPathException, HttpResponseError):
+                if self._has(job.recipe, number):
+                    return None
+                raise
 
     def _has(self, recipe: str, number: int) -> bool:
         try:
@@ -132,16 +138,19 @@ class AzureRegistry:
     def _set_stage(self, recipe: str, version: int, stage: str) -> None:
         model = self._model(recipe, version)
         model.stage = stage
-        self._workspace.client.models.create_or_update(model)
+        with told(f"stage of version {version} of model {recipe!r}"):
+            self._workspace.client.models.create_or_update(model)
 
     def _model(self, recipe: str, version: int) -> Model:
         from azure.core.exceptions import ResourceNotFoundError
 
-        try:
-            return self._workspace.client.models.get(recipe, str(version))
-        except ResourceNotFoundError:
-            where = self._workspace.settings.workspace
-            raise NotFoundError(f"there is no version {version} of model {recipe!r} in workspace {where}") from None
+        with told(f"version {version} of model {recipe!r}"):
+            try:
+                return self._workspace.client.models.get(recipe, str(version))
+            except ResourceNotFoundError:
+                where = self._workspace.settings.workspace
+                message = f"there is no version {version} of model {recipe!r} in workspace {where}"
+                raise NotFoundError(message) from None
 
 
 def _path(recipe: str, job: str) -> str:

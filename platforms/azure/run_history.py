@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from platforms.azure import clients
 from platforms.azure.credentials import credential
 from platforms.azure.machine_learning import MachineLearning
 
@@ -74,7 +75,7 @@ class RunHistory:
         settings = self._workspace.settings
         scope = f"{settings.resource_manager.rstrip('/')}/.default"
         token = BearerTokenCredentialPolicy(credential(settings), scope)
-        return PipelineClient("", policies=[RetryPolicy(retry_total=settings.retries), token])
+        return PipelineClient("", policies=[RetryPolicy(**clients.retries(settings)), token])
 
 
 def _time(text: str | None) -> datetime | None:

@@ -116,7 +116,7 @@ class Assets:
         container = call.path.rsplit("/", 1)[0]
         if self._world.resources.find(container) is None:
             raise not_found(f"{self._kind} container with name: {call.parameters['name']} not found.")
-        found = [item for item in self._world.resources.list(call.path) if _wanted(item, call)]
+        found = [item for item in self._world.resources.children(call.path) if _wanted(item, call)]
         if "createdtime desc" in call.query.get("$orderBy", call.query.get("orderBy", "")):
             found.reverse()
         return answer({"value": found[: int(call.query.get("$top", len(found)))]})
@@ -146,8 +146,8 @@ class Assets:
         """Versions with this content, whatever their names."""
         workspace = call.path.split("/codes/")[0]
         found = []
-        for container in self._world.resources.list(f"{workspace}/{self._kind}"):
-            found += self._world.resources.list(f"{container['id']}/versions")
+        for container in self._world.resources.children(f"{workspace}/{self._kind}"):
+            found += self._world.resources.children(f"{container['id']}/versions")
         return [
             item
             for item in found

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from platforms.azure import clients
+from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.settings import AzureSettings
+from platforms.azure.storage import BlobStorage
 from tests.emulator import azurite
 from tests.emulator.emulator import Emulator
 from tests.emulator.world import World
+from tests.platforms.azure.workspaces import Workspace
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +43,16 @@ def world(emulator: Emulator) -> World:
 def azure(emulator: Emulator) -> AzureSettings:
     """The settings that the emulator's environment makes."""
     return AzureSettings()
+
+
+@pytest.fixture(scope="session")
+def machine_learning(azure: AzureSettings) -> MachineLearning:
+    """The workspace; its client takes seconds to import."""
+    return MachineLearning(azure.model_copy(update={"poll_seconds": 0.05}))
+
+
+@pytest.fixture
+def workspace(machine_learning: MachineLearning, tmp_path: Path) -> Workspace:
+    """The adapters of Azure ML and of the container registry, with a folder of their own."""
+    storage = BlobStorage(clients.container(machine_learning.settings))
+    return Workspace(machine_learning, storage, tmp_path / "workspace")
