@@ -11,6 +11,7 @@ COMMANDS = {
     "down": ("cli.services", "Stop everything that runs below this clone."),
     "status": ("cli.services", "Show services and endpoints."),
     "demo": ("cli.demo", "Run the main job from first data to production, in a state of its own."),
+    "provision": ("cli.provision", "Create what the platform needs, once; --plan shows it first."),
     "deploy": ("cli.deploy", "Create or update the Prefect deployments of every recipe."),
     "ingest": ("cli.ingest", "Land a file of rows, and follow what it causes."),
     "data": ("cli.data", "Show a recipe's table and its batches."),
