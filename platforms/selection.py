@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
-from platforms.protocols import Platform, Storage
+from platforms.protocols import Endpoints, Platform, Storage
 from platforms.settings import Settings
 
 
@@ -21,6 +22,10 @@ def load(settings: Settings) -> Platform:
             from platforms.local import build
 
             return build(settings)
+        case "azure":
+            from platforms import azure
+
+            return azure.build(settings)
 
 
 def storage(settings: Settings) -> Storage:
@@ -30,3 +35,44 @@ def storage(settings: Settings) -> Storage:
             from platforms.local.storage import LocalStorage
 
             return LocalStorage.of(settings)
+        case "azure":
+            from platforms import azure
+
+            return azure.storage()
+
+
+def endpoints(settings: Settings) -> Endpoints:
+    """Only the endpoints of the platform that the settings name."""
+    match settings.platform:
+        case "local":
+            from platforms.local.endpoints import LocalEndpoints
+            from platforms.local.secrets import FileSecrets
+
+            return LocalEndpoints(settings, FileSecrets(settings.state_dir / "secrets"))
+        case "azure":
+            from platforms import azure
+
+            return azure.endpoints()
+
+
+@dataclass(frozen=True)
+class Duties:
+    """What the supervisor has to do for a platform beside Prefect's services.
+
+    `ships_logs`: endpoints are on this machine, and so are their request logs. `imports` are modules that flow runs
+    need and that take long to import.
+    """
+
+    ships_logs: bool
+    imports: tuple[str, ...] = ()
+
+
+def duties(settings: Settings) -> Duties:
+    """The duties for the platform that the settings name."""
+    match settings.platform:
+        case "local":
+            return Duties(ships_logs=True)
+        case "azure":
+            from platforms import azure
+
+            return Duties(ships_logs=False, imports=azure.IMPORTS)

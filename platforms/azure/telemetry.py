@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from platforms.protocols import Parameter
+from platforms.azure.settings import AzureSettings
+from platforms.protocols import Parameter, Telemetry
 
 if TYPE_CHECKING:
     from opentelemetry._logs import Logger
@@ -42,6 +43,13 @@ class MonitorTelemetry:
             _logger(self._connection_string).emit(record)
         except Exception as error:  # whatever the exporter cannot do, the flow goes on
             log.warning("telemetry %s is lost: %s", name, error)
+
+
+def telemetry(settings: AzureSettings) -> Telemetry:
+    """The telemetry port of the settings."""
+    if settings.application_insights is None:
+        return NoTelemetry()
+    return MonitorTelemetry(settings.application_insights.get_secret_value())
 
 
 @cache

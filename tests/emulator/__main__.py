@@ -1,6 +1,7 @@
-"""`python -m tests.emulator [--folder DIR] -- COMMAND…`: run a command against an offline Azure of its own.
+"""`python -m tests.emulator [--folder DIR] [--stay] -- COMMAND…`: run a command against an offline Azure of its own.
 
-Without a command the variables are printed, and the emulator runs until Ctrl-C. The exit code is the command's.
+The exit code is the command's. With `--stay`, or without a command, the variables that lead to it are printed, and the
+emulator runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from tests.emulator import azurite
@@ -20,6 +22,7 @@ from tests.emulator.emulator import Emulator
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.emulator")
     parser.add_argument("--folder", type=Path, help="where its files are kept; a temporary folder by default")
+    parser.add_argument("--stay", action="store_true", help="run on when the command has ended well")
     parser.add_argument("command", nargs="*", help="behind --")
     given = parser.parse_args()
     if reason := azurite.missing():
@@ -27,22 +30,30 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ridgeline-azure-", ignore_cleanup_errors=True) as folder:
         emulator = Emulator(given.folder or Path(folder))
         try:
-            return _run(emulator.start(), given.command)
+            code = _run(emulator.start(), given.command) if given.command else 0
+            if code == 0 and (given.stay or not given.command):
+                _stay(emulator)
+            return code
         finally:
             emulator.close()
 
 
 def _run(emulator: Emulator, command: list[str]) -> int:
-    environment = emulator.environment()
-    if not command:
-        print("\n".join(f"export {name}='{value}'" for name, value in environment.items()), flush=True)
-        signal.sigwait([signal.SIGINT, signal.SIGTERM])
-        return 0
     # Ctrl-C reaches the command too, which ends in its own way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with subprocess.Popen(command, env={**os.environ, **environment}, preexec_fn=_hear_interrupts) as process:
+    with subprocess.Popen(
+        command, env={**os.environ, **emulator.environment()}, preexec_fn=_hear_interrupts
+    ) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         return process.wait()
+
+
+def _stay(emulator: Emulator) -> None:
+    print("\n".join(f"export {name}='{value}'" for name, value in emulator.environment().items()), flush=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
 
 
 def _hear_interrupts() -> None:
