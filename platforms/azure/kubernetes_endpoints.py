@@ -22,7 +22,7 @@ from platforms.azure.kubernetes_objects import (
     STATEFUL_SET,
     Objects,
 )
-from platforms.azure.kubernetes_rollout import ANNOTATION, LOOK_SECONDS, Rollout
+from platforms.azure.kubernetes_rollout import ANNOTATION, LOOK_SECONDS, OvertakenError, Rollout
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
 from platforms.azure.templates import Manifest
@@ -67,6 +67,8 @@ class KubernetesEndpoints:
         rollout = self._rollout(spec, "stable")
         try:
             rollout.wait(self._minimum(spec), self._settings.replica_timeout)
+        except OvertakenError:
+            raise
         except NotReadyError as error:
             raise NotReadyError(f"{_shown(spec)} {self._undo(spec, before)}: {error}") from None
         self._annotate_served(spec)

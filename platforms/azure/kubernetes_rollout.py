@@ -11,7 +11,7 @@ from platforms.azure.kubernetes_objects import EVENT, POD, STATEFUL_SET, Objects
 from platforms.azure.templates import Manifest
 from platforms.protocols import NotReadyError
 
-LOOK_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
 """The watch tells of the set's own changes at once; pods are looked at so often in any case."""
 CRASHES: Final = 3
 """Restarts after which a new replica is given up."""
@@ -20,6 +20,11 @@ HOPELESS: Final = ("ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName")
 LAST_EVENTS: Final = 5
 LAST_LINES: Final = 20
 ANNOTATION: Final = "ridgeline.dev/"
+REVISION: Final = "controller-revision-hash"
+
+
+class OvertakenError(NotReadyError):
+    """Somebody else gave the set something else to serve; what they did must stay."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,10 @@ class Rollout:
     wanted: str
 
     def wait(self, minimum: int, seconds: float) -> None:
-        """Return when all replicas, at least `minimum`, run it; raises `NotReadyError` with events and last lines."""
+        """Return when all replicas, at least `minimum`, run it; raises `NotReadyError` with events and last lines.
+
+        Raises `OvertakenError` if the set no longer shall run it.
+        """
         end = time.monotonic() + seconds
         while True:
             found = self._found()
@@ -64,10 +72,10 @@ class Rollout:
     def _found(self) -> Manifest:
         found = self.objects.find(STATEFUL_SET, self.namespace, self.name)
         if found is None:
-            raise NotReadyError(f"{self.name} was deleted meanwhile: apply again")
+            raise OvertakenError(f"{self.name} was deleted meanwhile: apply again")
         now = found["metadata"]["annotations"][f"{ANNOTATION}image"]
         if now != self.wanted:
-            raise NotReadyError(f"{self.name} was given {now} to serve meanwhile: apply again")
+            raise OvertakenError(f"{self.name} was given {now} to serve meanwhile: apply again")
         return found
 
     def _pods(self, found: Manifest) -> list[Manifest]:
@@ -93,9 +101,6 @@ class Rollout:
             if not container["ready"]:
                 lines = self.objects.logs(self.namespace, name, container["name"], LAST_LINES)
                 yield f"pod {name}, last lines of {container['name']}:\n{lines.rstrip()}"
-
-
-REVISION: Final = "controller-revision-hash"
 
 
 def is_complete(found: Manifest, minimum: int) -> bool:

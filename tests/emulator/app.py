@@ -16,12 +16,14 @@ from starlette.types import ASGIApp
 from tests.emulator import (
     arm,
     clusters,
+    container_instances,
     container_registry,
     event_grid,
     identity,
     key_vault,
     machine_learning,
     machine_learning_jobs,
+    monitor,
     principals,
     storage,
     storage_accounts,
@@ -34,9 +36,11 @@ ROUTES: Final[list[Callable[[World], list[BaseRoute]]]] = [
     identity.routes,
     key_vault.routes,
     clusters.routes,
+    container_instances.routes,
     container_registry.routes,
     machine_learning.routes,
     machine_learning_jobs.routes,
+    monitor.routes,
     principals.routes,
     storage_accounts.routes,
     event_grid.routes,
@@ -46,6 +50,7 @@ ENVIRONMENTS: Final[list[Callable[[World], dict[str, str]]]] = [
     clusters.environment,
     container_registry.environment,
     event_grid.environment,
+    monitor.environment,
 ]
 SEEDS: Final[list[Callable[[World], None]]] = [
     arm.seed,
@@ -53,6 +58,7 @@ SEEDS: Final[list[Callable[[World], None]]] = [
     clusters.seed,
     container_registry.seed,
     machine_learning.seed,
+    monitor.seed,
     event_grid.seed,
 ]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from tests.emulator.addresses import Addresses
 from tests.emulator.containers import SERVE, Container, ContainerSpec, now
+from tests.emulator.files import write_files
 from tests.emulator.kubernetes_store import ApiError, Key, Object, Store
 from tests.emulator.probes import answers
 
@@ -271,16 +271,6 @@ class Node:
                 del self._projected[namespace, secret, folder]
             elif found and found["metadata"]["resourceVersion"] != version:
                 self.project(namespace, secret, folder)
-
-
-def write_files(folder: Path, values: Mapping[str, bytes]) -> None:
-    """Replace files one by one, each at once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, value in values.items():
-        new = folder / f".{name}"
-        new.write_bytes(value)
-        new.chmod(0o440)
-        os.replace(new, folder / name)
 
 
 def stop_seconds(declared: Object) -> float:

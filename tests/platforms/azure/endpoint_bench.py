@@ -1,4 +1,4 @@
-"""What tests of endpoints need: images that predict their version, settings, and a client that asks for predictions."""
+"""What tests of endpoints need: images that predict their version, and clients that ask for predictions."""
 
 from __future__ import annotations
 
