@@ -38,7 +38,7 @@ class MonitorTelemetry:
         from opentelemetry._logs import LogRecord, SeverityNumber
 
         try:
-            attributes = {EVENT: f"ridgeline.{name}", **fields}
+            attributes = {EVENT: name, **fields}
             record = LogRecord(severity_number=SeverityNumber.INFO, body=name, attributes=attributes)
             _logger(self._connection_string).emit(record)
         except Exception as error:  # whatever the exporter cannot do, the flow goes on
