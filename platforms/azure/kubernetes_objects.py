@@ -140,11 +140,18 @@ class Objects:
             finally:
                 answer.close()
 
-    def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, *body: object) -> Manifest:
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content: str = APPLY,
+    ) -> Manifest:
         from kubernetes.client.exceptions import ApiException
 
         try:
-            answer: Manifest = json.loads(self._send(method, path, query or {}, *body))
+            answer: Manifest = json.loads(self._send(method, path, query or {}, body, content))
         except ApiException as error:
             if error.status == 409 and "FieldManagerConflict" in str(error.body):
                 raise ConflictError(self._conflict(path, error)) from None

@@ -114,7 +114,7 @@ class Group:
     def _volume(self, name: str, folder: Path) -> Path:
         declared = next(volume for volume in self.properties["volumes"] if volume["name"] == name)
         if "azureFile" in declared:
-            share = folder.parent / "shares" / declared["azureFile"]["shareName"]
+            share = folder.parent / "shares" / str(declared["azureFile"]["shareName"])
             share.mkdir(parents=True, exist_ok=True)
             return share
         volume = folder / "volumes" / name

@@ -89,7 +89,7 @@ class Api:
     def _list(self, call: Call, key: Key) -> Response:
         chosen = selection(call)
         kind = KINDS[key.resource]
-        items = [item for item in self._store.list(key.resource, key.namespace) if chosen(item)]
+        items = [item for item in self._store.all(key.resource, key.namespace) if chosen(item)]
         metadata = {"resourceVersion": str(self._store.version)}
         return JSONResponse(
             {"kind": f"{kind.name}List", "apiVersion": kind.api, "metadata": metadata, "items": items}
@@ -100,7 +100,7 @@ class Api:
         seconds = float(call.query.get("timeoutSeconds") or LONGEST_WATCH)
         end = asyncio.get_running_loop().time() + min(seconds, self.drop_watches_after or seconds)
         if not version:
-            for item in self._store.list(key.resource, key.namespace):
+            for item in self._store.all(key.resource, key.namespace):
                 if chosen(item):
                     yield line("ADDED", item)
             version = self._store.version

@@ -20,9 +20,9 @@ async def control(store: Store) -> None:
     """Bring the store's objects to what they ask for, until cancelled."""
     while True:
         changed = store.changed
-        for autoscaler in store.list("horizontalpodautoscalers"):
+        for autoscaler in store.all("horizontalpodautoscalers"):
             hold_limits(store, autoscaler)
-        for found in store.list("statefulsets"):
+        for found in store.all("statefulsets"):
             StatefulSet(store, found).reconcile()
         collect(store)
         try:
@@ -40,7 +40,7 @@ class StatefulSet:
         self._name = found["metadata"]["name"]
         self._namespace = found["metadata"]["namespace"]
         self._revision = f"{self._name}-{revision_of(found['spec']['template'])}"
-        self._pods = {ordinal_of(pod): pod for pod in store.list("pods", self._namespace) if owned(pod, found)}
+        self._pods = {ordinal_of(pod): pod for pod in store.all("pods", self._namespace) if owned(pod, found)}
 
     def reconcile(self) -> None:
         """Create what is missing, end what is too much, replace at most one outdated pod, and report."""
@@ -124,8 +124,8 @@ def hold_limits(store: Store, autoscaler: Object) -> None:
 
 def collect(store: Store) -> None:
     """End pods whose stateful set is gone."""
-    sets = {found["metadata"]["uid"] for found in store.list("statefulsets")}
-    for pod in store.list("pods"):
+    sets = {found["metadata"]["uid"] for found in store.all("statefulsets")}
+    for pod in store.all("pods"):
         owners = pod["metadata"].get("ownerReferences", ())
         if owners and not any(owner["uid"] in sets for owner in owners):
             delete_pod(store, pod)

@@ -197,7 +197,7 @@ class Pod:
         """The folder of a volume; raises `ApiError` if its secret or config map is missing."""
         claims = self._node.store.get(self.key)["metadata"].get("annotations", {})
         if f"emulator/claim-{name}" in claims:
-            folder = self._node.folder / "claims" / self.key.namespace / claims[f"emulator/claim-{name}"]
+            folder = self._node.folder / "claims" / self.key.namespace / str(claims[f"emulator/claim-{name}"])
         else:
             folder = self.folder / "volumes" / name
             declared = next(volume for volume in self.spec["volumes"] if volume["name"] == name)
@@ -258,7 +258,7 @@ class Node:
 
     def _start_new(self) -> None:
         self._tasks = {key: task for key, task in self._tasks.items() if not task.done()}
-        for found in self.store.list("pods"):
+        for found in self.store.all("pods"):
             key = Key("pods", found["metadata"]["namespace"], found["metadata"]["name"])
             if key not in self._tasks:
                 self.pods[key] = Pod(self, key, found)

@@ -36,16 +36,16 @@ class Services:
 
     async def _reconcile(self) -> None:
         wanted: dict[tuple[Key, str], Object] = {}
-        for found in self._store.list("services"):
+        for found in self._store.all("services"):
             if found["spec"].get("clusterIP") != "None":
                 key = Key("services", found["metadata"]["namespace"], found["metadata"]["name"])
                 wanted[key, found["metadata"]["uid"]] = found
-        for key in self._forwarders.keys() - wanted.keys():
-            for forwarder in self._forwarders.pop(key):
+        for gone in self._forwarders.keys() - wanted.keys():
+            for forwarder in self._forwarders.pop(gone):
                 forwarder.close()
-        for key, found in wanted.items():
-            if key not in self._forwarders:
-                self._forwarders[key] = await self._serve(key[0], found)
+        for identity, found in wanted.items():
+            if identity not in self._forwarders:
+                self._forwarders[identity] = await self._serve(identity[0], found)
 
     async def _serve(self, key: Key, found: Object) -> list[Forwarder]:
         address = self._addresses.take()
@@ -85,7 +85,7 @@ class Forwarder:
             return None
         spec = service["spec"]
         wanted = spec["selector"].items()
-        pods = [pod for pod in self._store.list("pods", self._key.namespace) if is_ready(pod)]
+        pods = [pod for pod in self._store.all("pods", self._key.namespace) if is_ready(pod)]
         pods = [pod for pod in pods if wanted <= pod["metadata"]["labels"].items()]
         if not pods:
             return None

@@ -74,7 +74,7 @@ class Store:
         """The same, None if there is no such object."""
         return self.get(key) if key in self._objects else None
 
-    def list(self, resource: str, namespace: str = "") -> list[Object]:
+    def all(self, resource: str, namespace: str = "") -> list[Object]:
         """Copies of all objects of a kind, in one namespace or in all."""
         keys = sorted((key for key in self._objects if key.resource == resource), key=str)
         return [self.get(key) for key in keys if namespace in ("", key.namespace)]

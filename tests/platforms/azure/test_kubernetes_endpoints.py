@@ -158,6 +158,7 @@ def test_fields_that_somebody_else_changed_end_the_release_unless_they_shall_be_
 def test_a_killed_replica_comes_back(bench: AksBench) -> None:
     status = bench.endpoints.apply(bench.spec(1))
     killed = bench.process(f"{bench.name}-stable-0")
+    assert killed is not None
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: bench.process(f"{bench.name}-stable-0") not in (None, killed))
     wait_for(lambda: bench.ready() == 1)
