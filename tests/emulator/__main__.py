@@ -1,4 +1,4 @@
-"""`python -m tests.emulator [--folder DIR] [--stay] -- COMMAND…`: run a command against an offline Azure of its own.
+"""`python -m tests.emulator [--folder DIR] [--stay] -- COMMAND…`: run a command against an offline Azure.
 
 The exit code is the command's. With `--stay`, or without a command, the variables that lead to it are printed, and the
 emulator runs until Ctrl-C.
