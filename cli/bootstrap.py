@@ -10,6 +10,7 @@ from platforms.protocols import Blob
 from platforms.selection import current
 from platforms.settings import Settings
 from recipes import catalog
+from tasks import facts
 from tasks.data import LANDING
 from tasks.publishing import publish
 
@@ -54,7 +55,7 @@ def wait_ready(recipe: str, deadline: float) -> None:
     champion = platform.registry.champion(recipe)
     while champion:
         qa, prod = platform.endpoints.status(recipe, "qa"), platform.endpoints.status(recipe, "prod")
-        if prod and prod.ready and (qa is None or qa.ready):
+        if prod and prod.ready and (qa is None or qa.ready or facts.serving(recipe, "qa") is None):
             return
         if time.monotonic() > deadline:
             raise ChainError(f"endpoints of {recipe} are not ready: see `ridgeline status`")

@@ -331,6 +331,10 @@ class Endpoints(Protocol):
         """Stop serving; an endpoint that serves nothing stays so."""
         ...
 
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """The tests there are over: do what the settings want then; True if nothing is left that serves."""
+        ...
+
 
 class TrafficLog(Protocol):
     """The scoring service's request log, shipped or not yet."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from platforms.azure.credentials import connection_string
 from platforms.azure.endpoint_names import EndpointNames
-from platforms.azure.log_shipper import LOG_DIR, shipper_environment
+from platforms.azure.log_shipper import LOG_DIR, SHIPPER, shipper_environment
 from platforms.azure.settings import AzureSettings
 from platforms.protocols import EndpointSpec, PlatformError
 
@@ -110,7 +110,7 @@ def _shipper(parts: GroupParts, settings: AzureSettings) -> Container:
     return models.Container(
         name="log-shipper",
         image=parts.image,
-        command=["python", "-m", "log_shipper"],
+        command=list(SHIPPER),
         environment_variables=_variables(shipper_environment(settings)),
         resources=_resources(SHIPPER_CPU, SHIPPER_MEMORY_GB),
         volume_mounts=[models.VolumeMount(name="log", mount_path=LOG_FOLDER)],

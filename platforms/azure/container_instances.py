@@ -74,16 +74,17 @@ class ContainerInstances:
             place = self._place(recipe, environment)
             self._groups.begin_delete(*place, polling_interval=self._settings.poll_seconds).result()
 
-    def rest(self, recipe: str, environment: Environment) -> None:
-        """What the settings want when the tests are over: keep, stop or delete the group."""
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """Keep, stop or delete the group, as the settings want it after the tests; True unless it serves on."""
         if self._find(recipe, environment) is None:
-            return
+            return True
         match self._settings.qa_after_tests:
             case "stop":
                 with told(f"stop of container group {self._name(recipe, environment)}"):
                     self._groups.stop(*self._place(recipe, environment))
             case "delete":
                 self.withdraw(recipe, environment)
+        return self._settings.qa_after_tests != "keep"
 
     def _serve(self, spec: EndpointSpec, before: EndpointSpec | None) -> EndpointStatus:
         tags = {ASKED: _tag(spec)} | ({SERVED: _tag(before)} if before else {})

@@ -34,6 +34,10 @@ class AzureEndpoints:
         """Stop serving; an endpoint that serves nothing stays so."""
         self.of(environment).withdraw(recipe, environment)
 
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """The tests there are over: do what the settings want then; True if nothing is left that serves."""
+        return self.of(environment).rest(recipe, environment)
+
     def of(self, environment: Environment) -> ContainerInstances | KubernetesEndpoints:
         """Where an environment's endpoints are."""
         if environment not in self._made:

@@ -106,6 +106,10 @@ class KubernetesEndpoints:
         for kind, name in after:
             self._objects.delete(kind, self._namespace, name)
 
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """An endpoint on a cluster stays."""
+        return False
+
     def try_canary(self, spec: EndpointSpec, replicas: int) -> None:
         """Serve another image beside stable, by so many replicas; raises `NotReadyError` when it is gone again.
 

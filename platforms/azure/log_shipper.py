@@ -6,6 +6,8 @@ from typing import Final
 
 from platforms.azure.settings import AzureSettings
 
+SHIPPER: Final = ("/opt/shipper/bin/python", "-m", "log_shipper")
+"""How the shipper starts in a scoring image, in the templates too."""
 LOG_DIR: Final = "/var/log/scoring/requests"
 """Where the replica writes its segments, in the templates too."""
 

@@ -32,7 +32,7 @@ class Cluster:
     def __init__(self, world: World, runtime: Runtime, name: str) -> None:
         images = world.part(ImageStore)
         self.store = Store()
-        self.node = Node(self.store, runtime.folder / name, images.locate, runtime.addresses)
+        self.node = Node(self.store, runtime.folder / name, images.locate, runtime)
         self.services = Services(self.store, runtime.addresses)
         self.api = Api(self.store, self.node.logs)
         for namespace in ("default", "kube-system"):
@@ -119,7 +119,9 @@ def environment(world: World) -> dict[str, str]:
     """Load balancers on a port that needs no root, and times for a machine without a network."""
     return {
         "RIDGELINE_AZURE_ENDPOINT_PORT": "8080",
+        "RIDGELINE_AZURE_SHIP_LOGS": "false",
         "RIDGELINE_AZURE_STOP_DELAY": "0",
+        "RIDGELINE_AZURE_DRAIN_TIMEOUT": "2",
         "RIDGELINE_AZURE_SERVING_CLIENT_ID": world.principal,
     }
 

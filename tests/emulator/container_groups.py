@@ -33,7 +33,7 @@ class Group:
         self._events: dict[str, list[dict[str, object]]] = {}
         self._restart_at: dict[str, float] = {}
 
-    def begin(self, images: ImageStore, folder: Path) -> None:
+    def begin(self, images: ImageStore, folder: Path, machine: dict[str, str]) -> None:
         """Start every container."""
         for declared in self.properties["containers"]:
             name, properties = declared["name"], declared["properties"]
@@ -51,7 +51,7 @@ class Group:
                 self.address,
                 ports[0] if ports else None,
                 properties.get("command") or SERVE,
-                {each["name"]: variable(each) for each in properties.get("environmentVariables", ())},
+                machine | {each["name"]: variable(each) for each in properties.get("environmentVariables", ())},
                 mounts,
             )
             self.containers[name] = Container(spec, folder / f"{name}.log")
@@ -166,7 +166,7 @@ class Groups:
         await self._begin(group)
 
     async def _begin(self, group: Group) -> None:
-        group.begin(self._images, self._folder(group))
+        group.begin(self._images, self._folder(group), self._runtime.machine)
         self._tasks[group.path.lower()] = self._runtime.keep(self._watch(group))
 
     async def _watch(self, group: Group) -> None:

@@ -21,8 +21,8 @@ from tests.emulator.addresses import listen
 SERVE: Final = ("python", "-m", "scoring_service")
 """The command of every scoring image."""
 LISTEN_FD: Final = "SCORING_LISTEN_FD"
-KEPT: Final = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-"""Variables of this process that a container sees too; the authorities stand in for the image's own."""
+KEPT: Final = ("PATH", "LANG", "LC_ALL")
+"""Variables of this process that a container sees too."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tests.emulator.addresses import Addresses
 from tests.emulator.containers import SERVE, Container, ContainerSpec, now
 from tests.emulator.files import write_files
 from tests.emulator.kubernetes_store import ApiError, Key, Object, Store
 from tests.emulator.probes import answers
+from tests.emulator.runtime import Runtime
 
 TICK_SECONDS: Final = 0.05
 FIRST_BACKOFF_SECONDS: Final = 0.2
@@ -102,7 +102,7 @@ class Pod:
             self._address,
             ports[0] if ports else None,
             declared.get("command", SERVE),
-            {entry["name"]: self._value(entry) for entry in declared.get("env", ())},
+            self._node.machine | {entry["name"]: self._value(entry) for entry in declared.get("env", ())},
             mounts,
         )
         container = self.containers[declared["name"]] = Container(spec, self.folder / f"{declared['name']}.log")
@@ -213,11 +213,12 @@ class Pod:
 class Node:
     """All pods of one cluster."""
 
-    def __init__(self, store: Store, folder: Path, locate: Locate, addresses: Addresses) -> None:
+    def __init__(self, store: Store, folder: Path, locate: Locate, runtime: Runtime) -> None:
         self.store = store
         self.folder = folder
         self.locate = locate
-        self.addresses = addresses
+        self.addresses = runtime.addresses
+        self.machine = runtime.machine
         self.pods: dict[Key, Pod] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._projected: dict[tuple[str, str, Path], str] = {}

@@ -22,6 +22,12 @@ class Runtime:
     def __init__(self, world: World) -> None:
         self.folder: Path = world.folder / "runtime"
         self.addresses = Addresses()
+        self.machine = world.certificates.environment() | {
+            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+            "IDENTITY_ENDPOINT": f"{world.base_url}/msi/token",
+            "IDENTITY_HEADER": world.identity_header,
+        }
+        """Variables by which a container signs in as its identity, and trusts the emulator."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="emulator-runtime", daemon=True)
         self._thread.start()

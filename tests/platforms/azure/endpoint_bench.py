@@ -21,6 +21,20 @@ from tests.scoring_service.contexts import NAMES, make_context
 
 BODY = json.dumps({"data": [[0.0] * len(NAMES)]}).encode()
 REGISTRY = "ridgeline"
+SHIPPER = """
+import json, os, pathlib, signal, time
+folder = pathlib.Path(os.environ["SHIPPER_LOG_DIR"])
+def look(name):
+    seen = {"files": sorted(found.name for found in folder.glob("requests-*")), "environment": dict(os.environ)}
+    (folder.parent / name).write_text(json.dumps(seen))
+def end(*_):
+    look("end.json")
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+look("start.json")
+while True:
+    time.sleep(60)
+"""
 
 
 class Bench:
@@ -47,6 +61,15 @@ class Bench:
             digest = self.locate(image).partition("@")[2]
             self.world.part(ImageStore).add(REGISTRY, image.name, digest, context)
         return EndpointSpec(self.recipe, environment, image, version)
+
+    def with_shipper(self, version: int, environment: Environment = "prod") -> EndpointSpec:
+        """The spec of an image whose shipper writes down what it sees, at its start and at its end."""
+        spec = self.spec(version, environment)
+        module = self._folder / str(version) / "log_shipper"
+        module.mkdir()
+        (module / "__init__.py").touch()
+        (module / "__main__.py").write_text(SHIPPER)
+        return spec
 
     def broken(self, version: int, environment: Environment = "prod") -> EndpointSpec:
         """The spec of an image whose service does not start: its model was changed."""

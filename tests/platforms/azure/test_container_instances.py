@@ -101,16 +101,16 @@ def test_a_killed_container_comes_back(bench: AciBench) -> None:
 
 def test_after_the_tests_a_group_is_kept_stopped_or_deleted(bench: AciBench) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
-    bench.endpoints.rest(bench.recipe, "qa")
+    assert not bench.endpoints.rest(bench.recipe, "qa")
     assert bench.predict(status) == 1.0
-    bench.changed(qa_after_tests="stop").rest(bench.recipe, "qa")
+    assert bench.changed(qa_after_tests="stop").rest(bench.recipe, "qa")
     stopped = bench.endpoints.status(bench.recipe, "qa")
     assert stopped is not None
     assert (stopped.ready, stopped.image) == (False, status.image)
     assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
-    bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
+    assert bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
     assert bench.endpoints.status(bench.recipe, "qa") is None
-    bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
+    assert bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
 
 
 def test_other_resources_need_a_new_group(bench: AciBench) -> None:

@@ -235,6 +235,21 @@ def test_keys_reach_the_service_as_a_file_and_change_without_a_restart(bench: Ak
     assert [bench.process(pod) for pod in bench.pods()] == pids
 
 
+def test_the_shipper_starts_before_and_ends_after_the_service_on_a_volume_that_stays(bench: AksBench) -> None:
+    bench.settings = bench.settings.model_copy(update={"ship_logs": True})
+    bench.endpoints = bench.forcing()
+    status = bench.endpoints.apply(bench.with_shipper(1))
+    bench.predict(status)
+    bench.endpoints.withdraw(bench.recipe, "prod")
+    log = bench.cluster.node.folder / "claims" / "ridgeline" / f"log-{bench.name}-stable-0"
+    start, end = (json.loads((log / f"{name}.json").read_text()) for name in ("start", "end"))
+    assert start["files"] == []
+    assert [name.endswith(".jsonl") for name in end["files"]] == [True]
+    assert start["environment"]["RIDGELINE_AZURE_STORAGE_ENDPOINT"] == bench.settings.blob_endpoint
+    assert bench.predict(bench.endpoints.apply(bench.spec(1))) == 1.0
+    assert len(list((log / "requests").glob("*.jsonl"))) == 1
+
+
 def test_of_two_applies_at_once_one_wins_and_the_other_is_told(bench: AksBench) -> None:
     bench.endpoints.apply(bench.spec(1))
     specs = [bench.spec(2), bench.spec(3)]
