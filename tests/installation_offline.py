@@ -1,0 +1,49 @@
+"""The same installation, its platform an offline Azure of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.emulator import azurite
+from tests.emulator.clusters import Clusters
+from tests.emulator.emulator import Emulator
+from tests.emulator.key_vault import Vault
+from tests.installation import Installation, brought_up
+
+
+class OfflineInstallation(Installation):
+    """What the command line cannot tell is looked up in the emulator."""
+
+    def __init__(self, folder: Path, emulator: Emulator) -> None:
+        super().__init__(folder, emulator.environment())
+        self._emulator = emulator
+
+    def key(self, endpoint: Mapping[str, object]) -> str:
+        vault = self._emulator.world.part(Vault)
+        return vault.newest(str(endpoint["key_secret"])).value.split()[1]
+
+    def replicas(self) -> list[int]:
+        cluster = self._emulator.world.part(Clusters).get("ridgeline")
+        containers = [pod.containers["scoring"] for key, pod in cluster.node.pods.items() if "-stable-" in key.name]
+        return [container.pid for container in containers if container.pid]
+
+
+@contextmanager
+def started_offline(folder: Path) -> Iterator[Installation]:
+    """An installation that `up --detach` has brought up on an empty, provisioned Azure."""
+    if reason := azurite.missing():
+        if os.environ.get("CI"):
+            raise RuntimeError(reason)
+        pytest.skip(reason)
+    emulator = Emulator(folder / "azure")
+    try:
+        emulator.start()
+        with brought_up(OfflineInstallation(folder, emulator)) as made:
+            yield made
+    finally:
+        emulator.close()
