@@ -117,11 +117,14 @@ class ResourceStore:
             raise missing(path)
         return found
 
+    def everything(self) -> list[Resource]:
+        """Every resource, oldest first."""
+        with self._lock:
+            return [copy.deepcopy(entry.document) for entry in self._entries.values()]
+
     def children(self, collection: str) -> list[Resource]:
         """Every resource of a collection, oldest first; a subscription's collection holds those of all its groups."""
-        with self._lock:
-            found = [copy.deepcopy(entry.document) for entry in self._entries.values()]
-        return [document for document in found if _belongs(ResourceId.parse(document["id"]), collection)]
+        return [document for document in self.everything() if _belongs(ResourceId.parse(document["id"]), collection)]
 
     def put(self, path: str, body: Resource, headers: Mapping[str, str] | None = None) -> tuple[Entry, bool]:
         """Create or replace; True if created. Raises 404 for a missing group or parent, 409 or 412 as Azure does."""

@@ -14,8 +14,11 @@ from flows.validate_data import validate_data
 from platforms import selection
 from platforms.azure.telemetry import MonitorTelemetry
 from platforms.protocols import Platform
+from tests import leaks
 from tests.emulator.emulator import Emulator
+from tests.emulator.world import World
 from tests.flows.conftest import content, seed_csv
+from tests.platforms.azure import left_behind
 
 pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
 
@@ -34,7 +37,7 @@ def platform(
     selection.current.cache_clear()
 
 
-def test_a_batch_becomes_a_model_in_production(platform: Platform) -> None:
+def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: Platform, world: World) -> None:
     landed = platform.storage.write("landing/diabetes/seed.csv", seed_csv()).path
     assert validate_data(landed, return_state=True).name == "Accepted"
     trained = retrain(return_state=True)
@@ -58,3 +61,9 @@ def test_a_batch_becomes_a_model_in_production(platform: Platform) -> None:
     assert len([path for path in logs if path.endswith("flow.log")]) == 3
     assert any(b"training" in content(platform, path) for path in logs)
     assert release(return_state=True).message == "diabetes 1 is in production already"
+    secrets = left_behind.secrets(world)
+    assert {f"secret {name}, line 0" for name in ("scoring-diabetes-prod", "scoring-diabetes-qa")} <= set(secrets)
+    evidence = list(left_behind.everything(world, platform))
+    seen = {where.split("/")[0].split()[0] for where, _ in evidence}
+    assert seen >= {"blob", "Prefect's", "resource", "object", "telemetry", "runtime"}
+    assert leaks.told(secrets, evidence) == []
