@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -22,6 +23,7 @@ class Secret:
     version: str
     value: str
     created: int
+    given: dict[str, object]
 
 
 class Vault:
@@ -66,11 +68,12 @@ def _secret(vault: Vault, call: Call) -> Response:
         return answer(_bundle(vault, vault.newest(name, call.parameters.get("version", ""))))
 
 
-def _set(vault: Vault, name: str, body: dict[str, str]) -> Secret:
+def _set(vault: Vault, name: str, body: dict[str, Any]) -> Secret:
     if name in vault.deleted:
         message = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused."
         raise CloudError(409, "Conflict", message)
-    secret = Secret(name, uuid.uuid4().hex, body["value"], int(time.time()))
+    given = {"tags": body.get("tags", {}), **({"contentType": body["contentType"]} if "contentType" in body else {})}
+    secret = Secret(name, uuid.uuid4().hex, body["value"], int(time.time()), given)
     vault.secrets.setdefault(name, []).append(secret)
     return secret
 
@@ -119,7 +122,7 @@ def _properties(vault: Vault, secret: Secret, version: str = "") -> dict[str, ob
     return {
         "id": f"{address}/{version}" if version else address,
         "attributes": {"enabled": True, **times, "recoveryLevel": "Recoverable+Purgeable", "recoverableDays": 90},
-        "tags": {},
+        **secret.given,
     }
 
 
