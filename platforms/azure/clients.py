@@ -60,7 +60,7 @@ def retries(settings: AzureSettings) -> dict[str, Any]:
 
 def unset(field: str) -> PlatformError:
     """What to raise for a setting that is needed and has no value."""
-    return PlatformError(f"RIDGELINE_AZURE_{field.upper()} is not set: `ridgeline provision` prints it for .env")
+    return PlatformError(f"RIDGELINE_AZURE_{field.upper()} is not set: docs/azure.md says what to choose")
 
 
 def management(settings: AzureSettings, kind: Callable[..., Client]) -> Client:
