@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from platforms.azure import clients
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
-from tests.emulator import azurite
 from tests.emulator.emulator import Emulator
+from tests.emulator.running import adopted
 from tests.emulator.world import World
 from tests.platforms.azure.workspaces import Workspace
 
@@ -19,19 +18,8 @@ from tests.platforms.azure.workspaces import Workspace
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """One provisioned offline Azure for all tests of this worker; names within it must be the test's own."""
-    if reason := azurite.missing():
-        if os.environ.get("CI"):
-            raise RuntimeError(reason)
-        pytest.skip(reason)
-    made = Emulator(tmp_path_factory.mktemp("azure"))
-    try:
-        made.start()
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in made.environment().items():
-                patch.setenv(name, value)
-            yield made
-    finally:
-        made.close()
+    with adopted(tmp_path_factory.mktemp("azure")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,36 @@
+"""An emulator for the time of a context, and its variables in this process's environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.emulator import azurite
+from tests.emulator.emulator import Emulator
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Emulator]:
+    """A provisioned offline Azure; where Azurite cannot run the test is skipped, but in CI it fails."""
+    if reason := azurite.missing():
+        if os.environ.get("CI"):
+            raise RuntimeError(reason)
+        pytest.skip(reason)
+    emulator = Emulator(folder)
+    try:
+        yield emulator.start()
+    finally:
+        emulator.close()
+
+
+@contextmanager
+def adopted(folder: Path) -> Iterator[Emulator]:
+    """The same, as the Azure of this process."""
+    with running(folder) as emulator, pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment().items():
+            patch.setenv(name, value)
+        yield emulator
