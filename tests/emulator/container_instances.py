@@ -93,6 +93,8 @@ class ContainerInstances:
         return answer(entry.document | {"properties": shown}, 201 if created else 200, headers)
 
     def _run(self, path: str, secret: Resource, address: str) -> None:
+        if self._world.resources.find(path) is None:
+            return  # It was deleted before its operation began.
         group = Group(path, secret["properties"], address)
         self._groups.replace(group)
         self._change_state(path, "Succeeded")

@@ -20,9 +20,9 @@ async def control(store: Store) -> None:
     """Bring the store's objects to what they ask for, until cancelled."""
     while True:
         changed = store.changed
-        for autoscaler in store.all("horizontalpodautoscalers"):
+        for autoscaler in store.peek_all("horizontalpodautoscalers"):
             hold_limits(store, autoscaler)
-        for found in store.all("statefulsets"):
+        for found in store.peek_all("statefulsets"):
             StatefulSet(store, found).reconcile()
         collect(store)
         try:
@@ -40,7 +40,7 @@ class StatefulSet:
         self._name = found["metadata"]["name"]
         self._namespace = found["metadata"]["namespace"]
         self._revision = f"{self._name}-{revision_of(found['spec']['template'])}"
-        self._pods = {ordinal_of(pod): pod for pod in store.all("pods", self._namespace) if owned(pod, found)}
+        self._pods = {ordinal_of(pod): pod for pod in store.peek_all("pods", self._namespace) if owned(pod, found)}
 
     def reconcile(self) -> None:
         """Create what is missing, end what is too much, replace at most one outdated pod, and report."""
@@ -114,7 +114,7 @@ def hold_limits(store: Store, autoscaler: Object) -> None:
     """Scale the target into the autoscaler's limits; a target with no replicas is left alone."""
     spec, namespace = autoscaler["spec"], autoscaler["metadata"]["namespace"]
     key = Key("statefulsets", namespace, spec["scaleTargetRef"]["name"])
-    target = store.find(key)
+    target = store.peek(key)
     if target is None or target["spec"]["replicas"] == 0:
         return
     replicas = min(max(target["spec"]["replicas"], spec.get("minReplicas", 1)), spec["maxReplicas"])
@@ -124,8 +124,8 @@ def hold_limits(store: Store, autoscaler: Object) -> None:
 
 def collect(store: Store) -> None:
     """End pods whose stateful set is gone."""
-    sets = {found["metadata"]["uid"] for found in store.all("statefulsets")}
-    for pod in store.all("pods"):
+    sets = {found["metadata"]["uid"] for found in store.peek_all("statefulsets")}
+    for pod in store.peek_all("pods"):
         owners = pod["metadata"].get("ownerReferences", ())
         if owners and not any(owner["uid"] in sets for owner in owners):
             delete_pod(store, pod)

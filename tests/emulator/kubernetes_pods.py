@@ -42,7 +42,7 @@ class Pod:
     async def run(self) -> None:
         """Live until the pod is deleted, then end and take the object away."""
         try:
-            while (found := self._node.store.find(self.key)) and found["metadata"]["uid"] == self.uid:
+            while (found := self._node.store.peek(self.key)) and found["metadata"]["uid"] == self.uid:
                 if "deletionTimestamp" in found["metadata"]:
                     await self._end(found["metadata"]["deletionGracePeriodSeconds"])
                     self._node.store.delete(self.key)
@@ -149,7 +149,8 @@ class Pod:
             "containerStatuses": [found for name, found in statuses.items() if name not in sidecars],
             "initContainerStatuses": [found for name, found in statuses.items() if name in sidecars],
         }
-        if self._node.store.get(self.key).get("status") != status:
+        live = self._node.store.peek(self.key)
+        if live is not None and live.get("status") != status:
             self._node.store.write(self.key, lambda pod: pod.update(status=status), "kubelet", "status")
 
     def _status(self, declared: Object) -> Object:
@@ -259,7 +260,7 @@ class Node:
 
     def _start_new(self) -> None:
         self._tasks = {key: task for key, task in self._tasks.items() if not task.done()}
-        for found in self.store.all("pods"):
+        for found in self.store.peek_all("pods"):
             key = Key("pods", found["metadata"]["namespace"], found["metadata"]["name"])
             if key not in self._tasks:
                 self.pods[key] = Pod(self, key, found)
@@ -267,7 +268,7 @@ class Node:
 
     def _refresh_secrets(self) -> None:
         for (namespace, secret, folder), version in list(self._projected.items()):
-            found = self.store.find(Key("secrets", namespace, secret))
+            found = self.store.peek(Key("secrets", namespace, secret))
             if not folder.exists():
                 del self._projected[namespace, secret, folder]
             elif found and found["metadata"]["resourceVersion"] != version:

@@ -36,7 +36,7 @@ class Services:
 
     async def _reconcile(self) -> None:
         wanted: dict[tuple[Key, str], Object] = {}
-        for found in self._store.all("services"):
+        for found in self._store.peek_all("services"):
             if found["spec"].get("clusterIP") != "None":
                 key = Key("services", found["metadata"]["namespace"], found["metadata"]["name"])
                 wanted[key, found["metadata"]["uid"]] = found
@@ -80,12 +80,12 @@ class Forwarder:
             task.cancel()
 
     def _target(self) -> tuple[str, int] | None:
-        service = self._store.find(self._key)
+        service = self._store.peek(self._key)
         if service is None:
             return None
         spec = service["spec"]
         wanted = spec["selector"].items()
-        pods = [pod for pod in self._store.all("pods", self._key.namespace) if is_ready(pod)]
+        pods = [pod for pod in self._store.peek_all("pods", self._key.namespace) if is_ready(pod)]
         pods = [pod for pod in pods if wanted <= pod["metadata"]["labels"].items()]
         if not pods:
             return None

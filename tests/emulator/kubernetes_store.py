@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import copy
+import pickle
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tests.emulator import kubernetes_fields as fields
 from tests.emulator.containers import now
 from tests.emulator.kubernetes_fields import Owner
 
 Object = dict[str, Any]
+Json = TypeVar("Json")
 HISTORY: Final = 1000
 """Events that a watch can go back; one that asks for older ones is told to list again."""
 IMMUTABLE: Final = ("serviceName", "selector", "podManagementPolicy", "volumeClaimTemplates")
@@ -66,13 +67,22 @@ class Store:
         """A copy of one object; raises `ApiError` 404."""
         if key not in self._objects:
             raise ApiError(404, "NotFound", f"{key} not found")
-        found = copy.deepcopy(self._objects[key])
+        found = copied(self._objects[key])
         found["metadata"]["managedFields"] = [fields.written(owner) for owner in self._owners[key]]
         return found
 
     def find(self, key: Key) -> Object | None:
         """The same, None if there is no such object."""
         return self.get(key) if key in self._objects else None
+
+    def peek(self, key: Key) -> Object | None:
+        """The object itself, without the owners of its fields: only to be read."""
+        return self._objects.get(key)
+
+    def peek_all(self, resource: str, namespace: str = "") -> list[Object]:
+        """The same of a kind."""
+        keys = sorted((key for key in self._objects if key.resource == resource), key=str)
+        return [self._objects[key] for key in keys if namespace in ("", key.namespace)]
 
     def all(self, resource: str, namespace: str = "") -> list[Object]:
         """Copies of all objects of a kind, in one namespace or in all."""
@@ -96,7 +106,7 @@ class Store:
     ) -> Object:
         """Change an object in place; the manager owns what changed, except of the status."""
         live = self.get(key)
-        after = copy.deepcopy(live)
+        after = copied(live)
         change(after)
         owner = Owner(manager, "Update", frozenset(), now(), live["apiVersion"], subresource)
         return self._store(key, after, fields.update(live, after, self._owners[key], owner))
@@ -142,9 +152,15 @@ class Store:
         return self.get(key)
 
     def _record(self, kind: str, key: Key, changed: Object) -> None:
-        self._history.append(Change(self.version, kind, key, copy.deepcopy(changed)))
+        self._history.append(Change(self.version, kind, key, copied(changed)))
         self.changed.set()
         self.changed = asyncio.Event()
+
+
+def copied(value: Json) -> Json:
+    """A deep copy of JSON."""
+    found: Json = pickle.loads(pickle.dumps(value, -1))
+    return found
 
 
 def skeleton(wanted: Object, key: Key) -> Object:

@@ -115,7 +115,7 @@ class Load:
         self._thread.join()
 
     def _ask(self) -> None:
-        while not self._over.wait(0.005):
+        while not self._over.wait(0.02):
             try:
                 self.answers.append(self._bench.predict(self._status))
             except OSError as error:

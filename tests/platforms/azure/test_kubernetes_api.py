@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,7 +30,11 @@ def api(emulator: object, azure: AzureSettings) -> Iterator[client.ApiClient]:
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    return request.node.name.replace("_", "-")[:60]
+    return str(request.node.name).replace("_", "-")[:60]
+
+
+def set_data(change: dict[str, str], live: dict[str, Any]) -> None:
+    live["data"].update(change)
 
 
 def config_map(name: str, **data: str) -> dict[str, Any]:
@@ -201,7 +206,8 @@ def test_a_watch_of_a_forgotten_version_is_told_to_list_again(api: client.ApiCli
 
     async def write() -> None:
         for number in range(HISTORY + 1):
-            store.write(Key("configmaps", NAMESPACE, name), lambda live, n=number: live["data"].update(x=f"{n} now"))
+            change = {"x": f"{number} now"}
+            store.write(Key("configmaps", NAMESPACE, name), partial(set_data, change))
 
     clusters.runtime.do(write())
     with pytest.raises(ApiException) as gone:
