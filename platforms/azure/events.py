@@ -40,7 +40,7 @@ def read(message: str) -> Written | ModelVersion:
             return _written(subject)
         if kind == MODEL_REGISTERED:
             return _registered(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"no event of Event Grid's own schema: {error!r}") from error
     raise UnreadableError(f"events of type {kind!r} start nothing")
 
@@ -54,4 +54,6 @@ def _written(subject: str) -> Written:
 
 
 def _registered(data: dict[str, Any]) -> ModelVersion:
-    return ModelVersion(data["modelName"], int(data["modelVersion"]), data.get("modelTags") or {})
+    """The model; Microsoft's examples begin its fields with capitals, its schema does not."""
+    found = {key.lower(): value for key, value in data.items()}
+    return ModelVersion(found["modelname"], int(found["modelversion"]), found.get("modeltags") or {})

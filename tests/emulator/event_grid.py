@@ -95,8 +95,11 @@ class EventGrid:
             "contentType": blob.content_settings.content_type,
             "blobType": "BlockBlob",
             "url": f"{self._world.storage.blob_endpoint}/{container}/{path}",
+            "clientRequestId": str(uuid.uuid4()),
             "requestId": str(uuid.uuid4()),
+            "accessTier": "Hot",
             "sequencer": uuid.uuid4().hex,
+            "storageDiagnostics": {"batchId": str(uuid.uuid4())},
         }
         accounts = f"{self._world.group_id}/providers/Microsoft.Storage/storageAccounts"
         topic = f"{accounts}/{self._world.storage.name}"
@@ -109,10 +112,10 @@ class EventGrid:
         name, version, workspace = parts[-3], parts[-1], "/".join(parts[:-4])
         properties = document["properties"]
         data = {
-            "modelName": name,
-            "modelVersion": version,
-            "modelTags": properties.get("tags") or {},
-            "modelProperties": properties.get("properties") or {},
+            "ModelName": name,
+            "ModelVersion": int(version) if version.isdigit() else version,
+            "ModelTags": properties.get("tags") or {},
+            "ModelProperties": properties.get("properties") or {},
         }
         self.publish(workspace, event(workspace, f"models/{name}:{version}", MODEL_REGISTERED, data))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from platforms.azure import clients
+from platforms.azure import clients, events
 from platforms.azure.arrivals import QueueArrivals
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
@@ -194,7 +194,7 @@ def test_what_kills_everybody_who_takes_it_is_set_aside_unread(
         (event("t", "/nothing", BLOB_CREATED, {}), "names no blob"),
         (event("t", "/blobServices/default/containers/other/blobs/landing/x", BLOB_CREATED, {}), "container other"),
         (event("t", "s", "Microsoft.Storage.BlobDeleted", {}), "events of type 'Microsoft.Storage.BlobDeleted'"),
-        (event("t", "s", "Microsoft.MachineLearningServices.ModelRegistered", {"modelName": "m"}), "modelVersion"),
+        (event("t", "s", "Microsoft.MachineLearningServices.ModelRegistered", {"modelName": "m"}), "modelversion"),
     ],
 )
 def test_what_nobody_can_understand_is_set_aside_at_once_and_the_next_is_heard(
@@ -218,6 +218,12 @@ def test_an_arrival_that_was_moved_on_is_over(arrivals: QueueArrivals, storage: 
     storage.move(PATH, "accepted/diabetes/rows.csv")
     arrivals.handle(failing(AssertionError("it was told")))
     assert waiting(queue) == 0
+
+
+@pytest.mark.parametrize("data", [{"modelName": "m", "modelVersion": "3"}, {"ModelName": "m", "ModelVersion": 3}])
+def test_both_spellings_of_a_model_are_read(data: dict[str, object]) -> None:
+    told_of = event("t", "models/m:3", "Microsoft.MachineLearningServices.ModelRegistered", data)
+    assert events.read(base64.b64encode(json.dumps(told_of).encode()).decode()) == ModelVersion("m", 3, {})
 
 
 def test_a_registered_model_is_told(azure: AzureSettings, world: World, arrivals: QueueArrivals, name: str) -> None:
