@@ -27,10 +27,10 @@ def container(settings: AzureSettings) -> ContainerClient:
     options = {"retry_policy": patience, "connection_timeout": settings.timeout, "read_timeout": settings.timeout}
     if connection := credentials.connection_string(settings):
         return ContainerClient.from_connection_string(connection, settings.container, **options)
-    if not (settings.storage_account or settings.storage_endpoint):
+    if not (settings.storage_account or settings.storage_endpoint or settings.storage_block):
         raise unset("storage_account")
-    identity = credentials.credential(settings)
-    return ContainerClient(settings.blob_endpoint, settings.container, credential=identity, **options)
+    identity = credentials.storage_identity(settings)
+    return ContainerClient(credentials.storage_address(settings), settings.container, credential=identity, **options)
 
 
 def queue(settings: AzureSettings, name: str) -> QueueClient:

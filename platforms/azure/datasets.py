@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from platforms.azure import credentials
 from platforms.azure.settings import AzureSettings
 from platforms.delta import DeltaStore
@@ -21,9 +23,10 @@ def options(settings: AzureSettings) -> dict[str, str]:
     }
     if connection := credentials.connection_string(settings):
         return {**_account(connection), **patience}
-    token = credentials.credential(settings).get_token(credentials.STORAGE_SCOPE).token
-    account = {"account_name": settings.storage_account, "azure_endpoint": settings.blob_endpoint}
-    return {**account, "bearer_token": token, **patience}
+    address = credentials.storage_address(settings)
+    token = credentials.storage_identity(settings).get_token(credentials.STORAGE_SCOPE).token
+    name = settings.storage_account or str(urlsplit(address).hostname).partition(".")[0]
+    return {"account_name": name, "azure_endpoint": address, "bearer_token": token, **patience}
 
 
 def _account(connection_string: str) -> dict[str, str]:
