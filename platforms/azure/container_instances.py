@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
-from platforms.azure import clients, container_group
+from platforms.azure import answering, clients, container_group
 from platforms.azure.container_group import PORT, GroupParts
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
@@ -49,7 +46,7 @@ class ContainerInstances:
         """Serve the image; raises `NotReadyError` with events and last lines, or `PlatformError`."""
         live = self._find(spec.recipe, spec.environment)
         before = _spec(live, SERVED, spec.recipe, spec.environment) if live else None
-        if live and before == spec and _is_running(live) and self._answers(live, spec):
+        if live and before == spec and self._is_served(live, spec):
             return self._status(spec, live, ready=True)
         try:
             return self._serve(spec, before)
@@ -114,7 +111,8 @@ class ContainerInstances:
 
     def _await_ready(self, spec: EndpointSpec, live: ContainerGroup) -> ContainerGroup:
         end = time.monotonic() + self._settings.replica_timeout
-        while not self._answers(live, spec):
+        # For a moment the old container may still answer.
+        while not answering.serves(_url(live), spec):
             live = self._find(spec.recipe, spec.environment) or live
             if reason := next(_hopeless(live), None):
                 raise NotReadyError(f"{reason}\n{self._explain(spec, live)}")
@@ -123,14 +121,9 @@ class ContainerInstances:
             time.sleep(LOOK_SECONDS)
         return live
 
-    def _answers(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
-        """Whether the address answers, and with this image: for a moment the old container may still do."""
-        with suppress(httpx.HTTPError, ValueError):
-            ready = httpx.get(f"{_url(live)}/health/ready", timeout=5.0)
-            served = httpx.get(f"{_url(live)}/metadata", timeout=5.0).json()
-            same = (served["image_digest"], served["model_version"]) == (spec.image.digest, spec.model_version)
-            return ready.is_success and same
-        return False
+    def _is_served(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
+        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        return _is_running(live) and answering.serves(_url(live), spec) and answering.accepts(_url(live), keys)
 
     def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
         if before is None:

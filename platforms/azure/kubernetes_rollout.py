@@ -108,7 +108,8 @@ def is_complete(found: Manifest, minimum: int) -> bool:
     status, metadata = found.get("status", {}), found["metadata"]
     wanted = max(found["spec"]["replicas"], minimum)
     counts = {status.get(name, 0) for name in ("replicas", "readyReplicas", "updatedReplicas")}
-    return status.get("observedGeneration", 0) >= metadata["generation"] and counts == {wanted}
+    seen = status.get("observedGeneration", 0) >= metadata["generation"]
+    return seen and counts == {wanted} and status.get("currentRevision") == status.get("updateRevision")
 
 
 def progress(found: Manifest) -> str:

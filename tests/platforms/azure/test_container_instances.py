@@ -90,6 +90,12 @@ def test_keys_are_nowhere_but_in_the_secure_volume(bench: AciBench) -> None:
     assert [volume["name"] for volume in volumes if "secret" in volume] == ["keys"]
 
 
+def test_a_new_key_reaches_the_group_with_the_next_apply(bench: AciBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    bench.secrets._path(status.key_secret).write_text("second new-key\n")
+    assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
+
+
 def test_a_killed_container_comes_back(bench: AciBench) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     killed = bench.process()

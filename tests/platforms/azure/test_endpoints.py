@@ -14,8 +14,10 @@ from platforms.azure.credentials import credential
 from platforms.azure.endpoints import AzureEndpoints
 from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.settings import AzureSettings
+from platforms.protocols import NotReadyError
 from tests.emulator.world import World
 from tests.platforms.azure.endpoint_bench import Bench, wait_for
+from tests.ports import free_port
 
 RECORDED_PUT: Final = {
     "properties": {"sku", "provisioningState", "containers", "initContainers", "imageRegistryCredentials", "osType"}
@@ -46,17 +48,32 @@ def test_prod_is_on_aks_and_qa_where_the_settings_say(bench: Bench) -> None:
 
 
 def test_qa_and_prod_of_one_recipe_live_side_by_side_on_aks(bench: Bench) -> None:
-    made = endpoints(bench, qa_kind="aks", endpoint_url="https://models.example/{recipe}/")
+    made = endpoints(bench, qa_kind="aks")
     try:
         qa, prod = made.apply(bench.spec(1, "qa")), made.apply(bench.spec(2, "prod"))
-        assert bench.predict(qa) == 1.0
-        assert prod.url == f"https://models.example/{bench.recipe}"
+        assert (bench.predict(qa), bench.predict(prod)) == (1.0, 2.0)
         assert (made.status(bench.recipe, "qa"), made.status(bench.recipe, "prod")) == (qa, prod)
         assert not made.rest(bench.recipe, "qa")
         assert qa.key_secret != prod.key_secret
     finally:
         for environment in ("qa", "prod"):
             made.withdraw(bench.recipe, environment)
+
+
+def test_a_gateway_is_what_clients_see_and_it_must_answer(bench: Bench) -> None:
+    gateway = f"http://127.0.0.1:{free_port()}/{{recipe}}/"
+    behind = endpoints(bench, endpoint_url=gateway, replica_timeout=5.0)
+    url = gateway.format(recipe=bench.recipe).rstrip("/")
+    with pytest.raises(NotReadyError, match=f"does not answer at {url}"):
+        behind.apply(bench.spec(1))
+    made = endpoints(bench)
+    try:
+        made.apply(bench.spec(1))
+        status = behind.status(bench.recipe, "prod")
+        assert status is not None
+        assert status.url == url
+    finally:
+        made.withdraw(bench.recipe, "prod")
 
 
 def test_container_groups_answer_as_recorded(bench: Bench, world: World, azure: AzureSettings) -> None:

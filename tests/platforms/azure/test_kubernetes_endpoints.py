@@ -217,7 +217,7 @@ def test_a_number_that_a_killed_apply_still_owns_is_handed_over(bench: AksBench)
     manifest = manifests.stateful_set(spec, bench.settings, "ridgeline", "canary", bench.locate(spec.image))
     bench.endpoints._apply_shared(spec)
     bench.objects.apply(manifest | {"spec": manifest["spec"] | {"replicas": 0}})
-    bench.endpoints._apply_set(spec, "canary", 0)
+    bench.endpoints._tracks.apply(spec, "canary", 0)
     assert bench.replicas("canary") == 0
 
 
