@@ -59,11 +59,11 @@ def endpoints(settings: Settings) -> Endpoints:
 class Duties:
     """What the supervisor has to do for a platform beside Prefect's services.
 
-    `ships_logs`: endpoints are on this machine, and so are their request logs. `imports` are modules that flow runs
-    need and that take long to import.
+    `serves`: endpoints are on this machine, and so are their ports and request logs. `imports` are modules that flow
+    runs need and that take long to import.
     """
 
-    ships_logs: bool
+    serves: bool
     imports: tuple[str, ...] = ()
 
 
@@ -71,8 +71,8 @@ def duties(settings: Settings) -> Duties:
     """The duties for the platform that the settings name."""
     match settings.platform:
         case "local":
-            return Duties(ships_logs=True)
+            return Duties(serves=True)
         case "azure":
             from platforms import azure
 
-            return Duties(ships_logs=False, imports=azure.IMPORTS)
+            return Duties(serves=False, imports=azure.IMPORTS)

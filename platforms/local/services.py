@@ -99,7 +99,7 @@ def server(settings: Settings, database_url: str) -> Spec:
 
 def clients(settings: Settings) -> list[Spec]:
     """What works for the server, and waits for it by itself."""
-    shippers = [shipper] if selection.duties(settings).ships_logs else []
+    shippers = [shipper] if selection.duties(settings).serves else []
     makers = (worker, launcher, *([listener] if LISTENER else []), *shippers)
     return [make(settings) for make in makers]
 
