@@ -16,6 +16,7 @@ import psutil
 from platforms.local import postgres
 from platforms.settings import ROOT
 from recipes import catalog
+from tests import leaks
 from tests.ports import free_port
 
 ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
@@ -73,6 +74,15 @@ class Installation:
     def key(self, endpoint: Mapping[str, object]) -> str:
         """The first key of an endpoint."""
         return (ROOT / str(endpoint["key_file"])).read_text().split()[1]
+
+    def secrets(self) -> Mapping[str, str]:
+        """The values that nobody may tell, by name."""
+        return {str(endpoint["key_secret"]): self.key(endpoint) for endpoint in self.status()["endpoints"]}
+
+    def left_behind(self) -> leaks.Evidence:
+        """Everything that was written, but where secrets are kept: logs, artifacts, images, runs, databases."""
+        yield from leaks.in_folder(self.state, "secrets")
+        yield from leaks.in_prefect(f"{self.status()['prefect_url']}/api")
 
     def replicas(self) -> list[int]:
         """The processes behind the prod endpoint, those that are healthy."""

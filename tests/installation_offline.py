@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.emulator import azurite
+from tests import leaks
 from tests.emulator.clusters import Clusters
 from tests.emulator.emulator import Emulator
 from tests.emulator.key_vault import Vault
+from tests.emulator.running import running
 from tests.installation import Installation, brought_up
+from tests.platforms.azure import left_behind
 
 
 class OfflineInstallation(Installation):
@@ -27,6 +26,13 @@ class OfflineInstallation(Installation):
         vault = self._emulator.world.part(Vault)
         return vault.newest(str(endpoint["key_secret"])).value.split()[1]
 
+    def secrets(self) -> Mapping[str, str]:
+        return left_behind.secrets(self._emulator.world)
+
+    def left_behind(self) -> leaks.Evidence:
+        yield from leaks.in_folder(self.state)
+        yield from left_behind.everything(self._emulator.world, f"{self.status()['prefect_url']}/api")
+
     def replicas(self) -> list[int]:
         cluster = self._emulator.world.part(Clusters).get("ridgeline")
         containers = [pod.containers["scoring"] for key, pod in cluster.node.pods.items() if "-stable-" in key.name]
@@ -36,14 +42,5 @@ class OfflineInstallation(Installation):
 @contextmanager
 def started_offline(folder: Path) -> Iterator[Installation]:
     """An installation that `up --detach` has brought up on an empty, provisioned Azure."""
-    if reason := azurite.missing():
-        if os.environ.get("CI"):
-            raise RuntimeError(reason)
-        pytest.skip(reason)
-    emulator = Emulator(folder / "azure")
-    try:
-        emulator.start()
-        with brought_up(OfflineInstallation(folder, emulator)) as made:
-            yield made
-    finally:
-        emulator.close()
+    with running(folder / "azure") as emulator, brought_up(OfflineInstallation(folder, emulator)) as made:
+        yield made

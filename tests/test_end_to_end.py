@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from scripts.browser import browser
+from tests import leaks
 from tests.installation import Installation, make_batch, started
 from tests.installation_offline import started_offline
 from tests.platforms.local.supervised import wait_for
@@ -35,6 +36,7 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     a_batch_survives_the_death_of_everything(installation)
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
+    nobody_tells_a_secret(installation)
     down_leaves_nothing(installation)
     up_brings_the_endpoints_back(installation)
 
@@ -113,6 +115,13 @@ def prefect_commands_find_the_server(installation: Installation) -> None:
     url = installation.status()["prefect_url"]
     assert values["PREFECT_API_URL"] == f"{url}/api"
     assert httpx.get(f"{values['PREFECT_API_URL']}/health", trust_env=False).status_code == 200
+
+
+def nobody_tells_a_secret(installation: Installation) -> None:
+    """No log, artifact, image, tag, parameter or database has the value of a secret."""
+    secrets = installation.secrets()
+    assert {"scoring-diabetes-qa", "scoring-diabetes-prod"} <= {name.split(",")[0] for name in secrets}
+    assert leaks.told(secrets, installation.left_behind()) == []
 
 
 def down_leaves_nothing(installation: Installation) -> None:

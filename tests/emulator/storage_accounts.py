@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +60,13 @@ class Accounts:
 
     def properties(self, container: str, path: str) -> BlobProperties:
         return self._blobs.get_blob_client(container, path).get_blob_properties()
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """Every blob of every container, by container and path."""
+        for container in self._blobs.list_containers():
+            client = self._blobs.get_container_client(container)
+            for name in client.list_blob_names():
+                yield f"{container.name}/{name}", client.download_blob(name).readall()
 
     def close(self) -> None:
         self._blobs.close()

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from prefect.settings import PREFECT_API_URL
-
-from platforms.protocols import Platform
 from tests import leaks
 from tests.emulator.clusters import Clusters
 from tests.emulator.key_vault import Vault
 from tests.emulator.monitor import TABLES, Monitor
+from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
 
 KINDS = ("pods", "statefulsets", "services", "configmaps", "events", "horizontalpodautoscalers")
@@ -22,21 +20,21 @@ def secrets(world: World) -> Mapping[str, str]:
     vault = world.part(Vault)
     newest = {name: vault.newest(name).value for name in list(vault.secrets)}
     found = {
-        f"secret {name}, line {number}": line.split()[-1]
+        f"{name}, line {number}": line.split()[-1]
         for name, value in newest.items()
         for number, line in enumerate(value.splitlines())
     }
     return {name: value for name, value in found.items() if len(value) >= 16} | {"storage key": world.storage.key}
 
 
-def everything(world: World, platform: Platform) -> leaks.Evidence:
+def everything(world: World, prefect_api: str) -> leaks.Evidence:
     """Blobs with logs and models, Prefect's records, resources with tags, images, objects of Kubernetes, telemetry.
 
     Left out is only what is there to hold secrets: volumes of pods, and the certificates' folder.
     """
     return chain(
-        leaks.in_storage(platform.storage),
-        leaks.in_prefect(str(PREFECT_API_URL.value())),
+        ((f"blob {path}", content) for path, content in world.part(Accounts).contents()),
+        leaks.in_prefect(prefect_api),
         leaks.in_documents("resource", world.resources.everything()),
         leaks.in_documents("object", _objects(world)),
         leaks.in_documents(

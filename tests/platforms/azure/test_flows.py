@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL
 
 from flows.release import release
 from flows.retrain import retrain
@@ -62,8 +63,8 @@ def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: P
     assert any(b"training" in content(platform, path) for path in logs)
     assert release(return_state=True).message == "diabetes 1 is in production already"
     secrets = left_behind.secrets(world)
-    assert {f"secret {name}, line 0" for name in ("scoring-diabetes-prod", "scoring-diabetes-qa")} <= set(secrets)
-    evidence = list(left_behind.everything(world, platform))
+    assert {f"{name}, line 0" for name in ("scoring-diabetes-prod", "scoring-diabetes-qa")} <= set(secrets)
+    evidence = list(left_behind.everything(world, str(PREFECT_API_URL.value())))
     seen = {where.split("/")[0].split()[0] for where, _ in evidence}
     assert seen >= {"blob", "Prefect's", "resource", "object", "telemetry", "runtime"}
     assert leaks.told(secrets, evidence) == []
