@@ -128,8 +128,8 @@ class AzureSettings(BaseSettings):
     kubernetes_qa_namespace: str = "ridgeline-qa"
     """Namespace of the qa endpoints if `qa_kind` is `aks`."""
 
-    kubernetes_credentials: Literal["user", "admin"] = "admin"
-    """`admin` uses the local account of the cluster; `user` an Entra token, for clusters with Entra sign-in."""
+    kubernetes_credentials: Literal["user", "admin"] = "user"
+    """`user` signs in with an Entra token, `admin` with the cluster's local account."""
 
     kubernetes_force: bool = False
     """Take fields over that somebody else changed on the cluster; else a release ends with what they are."""

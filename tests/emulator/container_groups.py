@@ -17,7 +17,7 @@ from tests.emulator.world import World
 
 TICK_SECONDS: Final = 0.05
 STOP_SECONDS: Final = 10.0
-FIRST_BACKOFF_SECONDS: Final = 0.2
+FIRST_BACKOFF_SECONDS: Final = 0.05
 LONGEST_BACKOFF_SECONDS: Final = 5.0
 
 

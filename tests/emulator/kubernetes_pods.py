@@ -18,7 +18,7 @@ from tests.emulator.probes import answers
 from tests.emulator.runtime import Runtime
 
 TICK_SECONDS: Final = 0.05
-FIRST_BACKOFF_SECONDS: Final = 0.2
+FIRST_BACKOFF_SECONDS: Final = 0.05
 LONGEST_BACKOFF_SECONDS: Final = 5.0
 Locate = Callable[[str], Path | None]
 """The context folder of an image by its reference, None if it cannot be pulled."""

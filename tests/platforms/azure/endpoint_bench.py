@@ -77,6 +77,13 @@ class Bench:
         (self._folder / str(version) / "model" / "weights.json").write_text("{}")
         return spec
 
+    def hanging(self, version: int, environment: Environment = "prod") -> EndpointSpec:
+        """The spec of an image whose service starts and never answers."""
+        spec = self.spec(version, environment)
+        main = self._folder / str(version) / "scoring_service" / "__main__.py"
+        main.write_text('import time\nprint("waiting for nothing", flush=True)\ntime.sleep(600)\n')
+        return spec
+
     def missing(self, version: int, environment: Environment = "prod") -> EndpointSpec:
         """The spec of an image that the registry does not have."""
         return EndpointSpec(self.recipe, environment, Image(f"{self.recipe}:{version}", f"{version:064}"), version)

@@ -62,13 +62,14 @@ def test_qa_and_prod_of_one_recipe_live_side_by_side_on_aks(bench: Bench) -> Non
 
 def test_a_gateway_is_what_clients_see_and_it_must_answer(bench: Bench) -> None:
     gateway = f"http://127.0.0.1:{free_port()}/{{recipe}}/"
-    behind = endpoints(bench, endpoint_url=gateway, replica_timeout=5.0)
+    behind = endpoints(bench, endpoint_url=gateway, replica_timeout=0.5)
     url = gateway.format(recipe=bench.recipe).rstrip("/")
-    with pytest.raises(NotReadyError, match=f"does not answer at {url}"):
-        behind.apply(bench.spec(1))
     made = endpoints(bench)
     try:
-        made.apply(bench.spec(1))
+        served = made.apply(bench.spec(1))
+        with pytest.raises(NotReadyError, match=f"still serves: its load balancer does not answer at {url}"):
+            behind.apply(bench.spec(1))
+        assert bench.predict(served) == 1.0
         status = behind.status(bench.recipe, "prod")
         assert status is not None
         assert status.url == url

@@ -19,7 +19,14 @@ from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.kubernetes_objects import AUTOSCALER, POD, SERVICE, STATEFUL_SET, Objects
 from platforms.azure.kubernetes_rollout import OvertakenError, is_ready
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import ConflictError, EndpointSpec, EndpointStatus, NotFoundError, NotReadyError
+from platforms.protocols import (
+    ConflictError,
+    EndpointSpec,
+    EndpointStatus,
+    NotFoundError,
+    NotReadyError,
+    PlatformError,
+)
 from tests.emulator.clusters import Clusters
 from tests.emulator.faults import Fault
 from tests.emulator.kubernetes_store import Key
@@ -135,6 +142,15 @@ def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_li
     assert load.errors == []
     assert set(load.answers) == {1.0}
     assert pair.predict(pair.endpoints.apply(pair.spec(3))) == 3.0
+
+
+def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(bench: AksBench) -> None:
+    before = bench.endpoints.apply(bench.spec(1))
+    bench.settings = bench.settings.model_copy(update={"replica_timeout": 2.0})
+    told = r"(?s):1 still serves.*of 1 replicas 1 have the new image and 0 are ready in 2 s.*waiting for nothing"
+    with pytest.raises(NotReadyError, match=told):
+        bench.forcing().apply(bench.hanging(2))
+    assert bench.predict(before) == 1.0
 
 
 def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: AksBench) -> None:
@@ -267,10 +283,15 @@ def test_without_a_cluster_the_next_step_is_named(bench: AksBench) -> None:
         objects.list(POD, "ridgeline")
 
 
-def test_an_entra_token_opens_a_cluster_whose_users_sign_in(bench: AksBench) -> None:
-    settings = bench.settings.model_copy(update={"kubernetes_credentials": "user"})
+def test_the_local_account_opens_a_cluster_unless_it_is_switched_off(bench: AksBench, world: World) -> None:
+    settings = bench.settings.model_copy(update={"kubernetes_credentials": "admin"})
     objects = Objects(lambda: connect(settings, "ridgeline"), "ridgeline", force=False)
     assert objects.find(POD, "ridgeline", "nobody") is None
+    path = f"{world.group_id}/providers/Microsoft.ContainerService/managedClusters/closed"
+    world.resources.put(path, {"location": "westeurope", "properties": {"disableLocalAccounts": True}})
+    closed = Objects(lambda: connect(settings, "closed"), "closed", force=False)
+    with pytest.raises(PlatformError, match=r"admin credentials of AKS cluster closed.*disable local accounts"):
+        closed.find(POD, "ridgeline", "nobody")
 
 
 def predicts(bench: AksBench, status: EndpointStatus) -> bool:
