@@ -102,6 +102,7 @@ class Emulator:
             "RIDGELINE_AZURE_CONTAINER": world.container,
             "RIDGELINE_AZURE_KEY_VAULT": world.base_url,
             "RIDGELINE_AZURE_RETRY_WAIT": "0.02",
+            "RIDGELINE_AZURE_POLL_SECONDS": "0.2",
         }
         for environment in app.ENVIRONMENTS:
             found |= environment(world)
