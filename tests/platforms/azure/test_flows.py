@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL
@@ -12,30 +9,13 @@ from prefect.settings import PREFECT_API_URL
 from flows.release import release
 from flows.retrain import retrain
 from flows.validate_data import validate_data
-from platforms import selection
-from platforms.azure.telemetry import MonitorTelemetry
 from platforms.protocols import Platform
 from tests import leaks
-from tests.emulator.emulator import Emulator
 from tests.emulator.world import World
 from tests.flows.conftest import content, seed_csv
 from tests.platforms.azure import left_behind
 
 pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
-
-
-@pytest.fixture
-def platform(
-    emulator: Emulator, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Platform]:
-    """The Azure platform as the flows see it; what this machine keeps is in the test's folder."""
-    monkeypatch.setenv("RIDGELINE_STATE", str(tmp_path / "state"))
-    selection.current.cache_clear()
-    built = selection.current()
-    yield built
-    assert isinstance(built.telemetry, MonitorTelemetry)
-    built.telemetry.close()
-    selection.current.cache_clear()
 
 
 def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: Platform, world: World) -> None:
