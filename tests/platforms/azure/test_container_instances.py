@@ -15,6 +15,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.protocols import NotReadyError, PlatformError
 from tests.emulator.container_groups import Group, Groups
 from tests.emulator.faults import Fault
+from tests.emulator.runtime import Runtime
 from tests.emulator.world import World
 from tests.platforms.azure.endpoint_bench import Bench, wait_for
 
@@ -94,6 +95,17 @@ def test_a_new_key_reaches_the_group_with_the_next_apply(bench: AciBench) -> Non
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     bench.secrets._path(status.key_secret).write_text("second new-key\n")
     assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
+
+
+def test_the_shipper_runs_beside_the_service_and_sees_its_log(bench: AciBench) -> None:
+    endpoints = bench.changed(ship_logs=True)
+    status = endpoints.apply(bench.with_shipper(1, "qa"))
+    assert bench.predict(status) == 1.0
+    log = bench.world.part(Runtime).folder / "groups" / bench.name / "volumes" / "log"
+    assert json.loads((log / "start.json").read_text())["environment"]["SHIPPER_LOG_DIR"] == str(log / "requests")
+    assert list((log / "requests").glob("requests-*"))
+    endpoints.withdraw(bench.recipe, "qa")
+    assert bench.world.part(Groups).find(bench.id) is None
 
 
 def test_a_killed_container_comes_back(bench: AciBench) -> None:

@@ -28,6 +28,9 @@ def settings() -> AzureSettings:
         serving_client_id="client",
         otlp_endpoint="http://collector:4318",
         allowed_ranges=["10.0.0.0/8"],
+        ship_logs=True,
+        stop_delay=5,
+        drain_timeout=10.0,
     )
 
 
