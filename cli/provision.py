@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -41,12 +42,28 @@ def _provision() -> None:
     from flows.provision import provision as run
     from platforms.selection import current
 
-    state = run(return_state=True)
+    with _some_server():
+        state = run(return_state=True)
     if not state.is_completed():
         raise click.ClickException(f"{state.name}: {state.message}")
     click.echo(f"{state.name}: {state.message}")
     for name, value in current().infrastructure.chosen().items():
         click.echo(f"{name}={value}")
+
+
+@contextmanager
+def _some_server() -> Iterator[None]:
+    """The Prefect server that `.env` names; if it does not answer, one of Prefect's own for the time of the run."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    if PREFECT_API_URL.value():
+        with get_client(sync_client=True) as client:
+            if client.api_healthcheck():
+                with temporary_settings(restore_defaults={PREFECT_API_URL}):
+                    yield
+                return
+    yield
 
 
 def _destroy() -> None:

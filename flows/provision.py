@@ -12,7 +12,7 @@ from tasks.run import archived
 NAME = "provision"
 
 
-@flow(name=NAME)
+@flow(name=NAME, flow_run_name=provisioning.place)
 def provision() -> State:
     """Make whatever is missing or different, each resource after those that it needs.
 

@@ -20,6 +20,11 @@ from tasks.run import run_logger
 DEPLOYMENTS: Final = "deployments of prefect.yaml"
 
 
+def place() -> str:
+    """What the infrastructure is called, or else the platform."""
+    return current().infrastructure.name or current().name
+
+
 def plan() -> list[Change]:
     """What provisioning would do, in its order; touches nothing. The deployments come last."""
     return [*current().infrastructure.plan(), _deployments()]
@@ -44,7 +49,8 @@ def bring_about(change: Change) -> Change:
         publishing.publish(catalog.names(), publishing.server_url())
         return change
     done = current().infrastructure.apply(change.resource)
-    run_logger().info("%s %s %s", done.action, done.resource, done.detail)
+    if done.detail:
+        run_logger().info("%s", done.detail)
     return done
 
 

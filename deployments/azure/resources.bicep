@@ -612,6 +612,7 @@ resource blobEvents 'Microsoft.EventGrid/eventSubscriptions@2022-06-15' = {
       properties: {
         resourceId: account.id
         queueName: queue
+        queueMessageTimeToLiveInSeconds: 604800
       }
     }
     filter: {
@@ -632,6 +633,7 @@ resource modelEvents 'Microsoft.EventGrid/eventSubscriptions@2022-06-15' = {
       properties: {
         resourceId: account.id
         queueName: queue
+        queueMessageTimeToLiveInSeconds: 604800
       }
     }
     filter: {

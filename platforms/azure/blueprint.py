@@ -18,6 +18,8 @@ PIPELINE: Final = "ridgeline-pipeline"
 TRAINING: Final = "ridgeline-training"
 SERVICE_ACCOUNT: Final = "scoring"
 POISON: Final = "-poison"
+MESSAGE_SECONDS: Final = 7 * 24 * 3600
+"""How long a message waits for a listener."""
 
 
 class Blueprint:
@@ -218,7 +220,11 @@ class Blueprint:
         yield self._subscription("ridgeline-models", self.workspace, models)
 
     def _subscription(self, name: str, source: Resource, wanted: Body) -> Resource:
-        queue = {"resourceId": self.storage.id, "queueName": self._settings.queue}
+        queue = {
+            "resourceId": self.storage.id,
+            "queueName": self._settings.queue,
+            "queueMessageTimeToLiveInSeconds": MESSAGE_SECONDS,
+        }
         properties = {
             "destination": {"endpointType": "StorageQueue", "properties": queue},
             "filter": wanted,

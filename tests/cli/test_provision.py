@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 from click.testing import CliRunner, Result
 from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed
 
 from cli.main import main
@@ -62,6 +63,23 @@ def test_the_end_of_the_flow_is_the_exit_code(
     monkeypatch.setattr(NoInfrastructure, "chosen", chosen)
     done = run()
     assert (done.exit_code, done.output) == (code, told)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_server_that_is_gone_is_not_waited_for(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, answers: bool, prefect_server: None
+) -> None:
+    seen: list[str | None] = []
+
+    def ended(return_state: bool) -> State:
+        seen.append(PREFECT_API_URL.value())
+        return Completed(name="Complete", message="all")
+
+    monkeypatch.setattr(flow, "provision", ended)
+    url = PREFECT_API_URL.value() if answers else "http://127.0.0.1:9/api"
+    with temporary_settings({PREFECT_API_URL: url}):
+        assert run().exit_code == 0
+    assert seen == [url if answers else None]
 
 
 def test_destroying_asks_for_the_name(destroyed: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.emulator [--folder DIR] [--stay] -- COMMAND…`: run a command against an offline Azure.
+"""`python -m tests.emulator [--folder DIR] [--empty] [--stay] -- COMMAND…`: run a command against an offline Azure.
 
 The exit code is the command's. With `--stay`, or without a command, the variables that lead to it are printed, and the
 emulator runs until Ctrl-C.
@@ -22,13 +22,14 @@ from tests.emulator.emulator import Emulator
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.emulator")
     parser.add_argument("--folder", type=Path, help="where its files are kept; a temporary folder by default")
+    parser.add_argument("--empty", action="store_true", help="a subscription in which nothing is provisioned")
     parser.add_argument("--stay", action="store_true", help="run on when the command has ended well")
     parser.add_argument("command", nargs="*", help="behind --")
     given = parser.parse_args()
     if reason := azurite.missing():
         sys.exit(reason)
     with tempfile.TemporaryDirectory(prefix="ridgeline-azure-", ignore_cleanup_errors=True) as folder:
-        emulator = Emulator(given.folder or Path(folder))
+        emulator = Emulator(given.folder or Path(folder), provisioned=not given.empty)
         try:
             code = _run(emulator.start(), given.command) if given.command else 0
             if code == 0 and (given.stay or not given.command):
