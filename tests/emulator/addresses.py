@@ -31,7 +31,8 @@ class Addresses:
 
 def listen(address: str, port: int) -> socket.socket:
     """A listening socket; raises `OSError` if the port is taken there."""
-    listener = socket.socket()
+    # asyncio turns Nagle's algorithm off only for sockets that say their protocol.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
