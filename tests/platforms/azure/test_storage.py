@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import ContainerClient
 
 from platforms.azure import clients
 from platforms.azure.settings import AzureSettings
@@ -41,8 +42,10 @@ def test_a_connection_string_does_too(settings: AzureSettings, storage: BlobStor
     assert BlobStorage(clients.container(given)).list("") == storage.list("")
 
 
-def test_a_large_file_arrives_in_parts_and_whole(storage: BlobStorage, tmp_path: Path) -> None:
-    content = b"0123456789abcdef" * (5 << 20)
+def test_a_large_file_arrives_in_parts_and_whole(settings: AzureSettings, world: World, tmp_path: Path) -> None:
+    parts = {"max_single_put_size": 1 << 20, "max_block_size": 1 << 20, "max_single_get_size": 1 << 20}
+    container = ContainerClient.from_connection_string(world.storage.connection_string, settings.container, **parts)
+    storage, content = BlobStorage(container), b"0123456789abcdef" * (9 << 15)
     (tmp_path / "large").write_bytes(content)
     assert storage.upload(tmp_path / "large", "logs/large").size == len(content)
     with storage.open("logs/large") as reader:
