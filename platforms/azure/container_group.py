@@ -23,6 +23,7 @@ LOG_FOLDER: Final = "/var/log/scoring"
 SHIPPER_CPU: Final = 0.25
 SHIPPER_MEMORY_GB: Final = 0.5
 ROOT_USER: Final = 0
+HASH_LENGTH: Final = 8
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ def identity_id(settings: AzureSettings) -> str:
 
 
 def dns_label(spec: EndpointSpec, settings: AzureSettings) -> str:
-    """A name that no other subscription takes in the region, at most 63 letters."""
-    where = hashlib.sha256(f"{settings.subscription_id}/{settings.resource_group}".encode()).hexdigest()[:8]
-    prefix = settings.qa_dns_label or f"{settings.resource_group.lower()[:14]}-{where}"
-    return f"{prefix}-{EndpointNames.of(spec.recipe).name}"[:60].rstrip("-") + f"-{spec.environment}"[:3]
+    """A name that nobody else takes in the region, at most 63 letters."""
+    where = hashlib.sha256(f"{settings.subscription_id}/{settings.resource_group}".encode()).hexdigest()
+    suffix = settings.qa_dns_suffix or where[:HASH_LENGTH]
+    return f"{EndpointNames.of(spec.recipe).name}-{spec.environment}-{suffix}"
 
 
 def _service(parts: GroupParts, settings: AzureSettings) -> Container:

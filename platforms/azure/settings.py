@@ -200,8 +200,8 @@ class AzureSettings(BaseSettings):
     qa_after_tests: Literal["keep", "stop", "delete"] = "keep"
     """What becomes of a qa container group when its release is over; a stopped or deleted one costs nothing."""
 
-    qa_dns_label: str | None = None
-    """How the DNS names of qa container groups begin; none takes the resource group's name and a hash."""
+    qa_dns_suffix: str | None = Field(default=None, pattern="^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$")
+    """How the first part of a qa container group's DNS name ends; none takes a hash of the resource group's id."""
 
     qa_log_share: str | None = None
     """Azure Files share for qa request logs; it needs the storage account's key and a container that runs as root."""

@@ -15,7 +15,7 @@ from tests.emulator.containers import SERVE, Container, ContainerSpec, now
 from tests.emulator.files import write_files
 from tests.emulator.kubernetes_store import ApiError, Key, Object, Store
 from tests.emulator.probes import answers
-from tests.emulator.runtime import Runtime
+from tests.emulator.runtime import Runtime, tell
 
 TICK_SECONDS: Final = 0.05
 FIRST_BACKOFF_SECONDS: Final = 0.05
@@ -265,6 +265,7 @@ class Node:
             if key not in self._tasks:
                 self.pods[key] = Pod(self, key, found)
                 self._tasks[key] = asyncio.create_task(self.pods[key].run())
+                self._tasks[key].add_done_callback(tell)
 
     def _refresh_secrets(self) -> None:
         for (namespace, secret, folder), version in list(self._projected.items()):

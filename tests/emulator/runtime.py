@@ -48,7 +48,7 @@ class Runtime:
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something in the background until the end; only within the loop."""
         task = self._loop.create_task(work)
-        task.add_done_callback(_tell)
+        task.add_done_callback(tell)
         return task
 
     def close(self) -> None:
@@ -67,7 +67,8 @@ class Runtime:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-def _tell(task: asyncio.Task[None]) -> None:
+def tell(task: asyncio.Task[None]) -> None:
+    """Print what ended a background task, since nobody waits for it."""
     if not task.cancelled() and (error := task.exception()):
         traceback.print_exception(error)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import zlib
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from platforms.azure.container_group import dns_label
 from platforms.azure.container_instances import ContainerInstances
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import NotReadyError, PlatformError
+from platforms.protocols import EndpointSpec, Image, NotReadyError, PlatformError
 from tests.emulator.container_groups import Group, Groups
 from tests.emulator.faults import Fault
 from tests.emulator.runtime import Runtime
@@ -129,6 +131,15 @@ def test_after_the_tests_a_group_is_kept_stopped_or_deleted(bench: AciBench) -> 
     assert bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
     assert bench.endpoints.status(bench.recipe, "qa") is None
     assert bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
+
+
+def test_every_recipe_has_a_dns_name_of_its_own_that_fits(bench: AciBench) -> None:
+    specs = [EndpointSpec("r" * 36 + last, "qa", Image("r:1", "d"), 1) for last in "ab"]
+    labels = [dns_label(spec, bench.settings) for spec in specs]
+    assert len(set(labels)) == 2
+    assert all(re.fullmatch("[a-z][a-z0-9-]{1,61}[a-z0-9]", label) for label in labels)
+    named = bench.settings.model_copy(update={"qa_dns_suffix": "contoso"})
+    assert dns_label(specs[0], named) == f"scoring-{'r' * 36}a-qa-contoso"
 
 
 def test_other_resources_need_a_new_group(bench: AciBench) -> None:

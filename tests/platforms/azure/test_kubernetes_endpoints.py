@@ -237,6 +237,14 @@ def test_a_number_that_a_killed_apply_still_owns_is_handed_over(bench: AksBench)
     assert bench.replicas("canary") == 0
 
 
+def test_what_kubernetes_cannot_change_is_told_and_what_serves_stays(bench: AksBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1))
+    bench.settings = bench.settings.model_copy(update={"log_volume": "9Gi"})
+    with pytest.raises(PlatformError, match=r"cannot take .*statefulsets/.*volume|are forbidden"):
+        bench.forcing().apply(bench.spec(2))
+    assert bench.predict(status) == 1.0
+
+
 def test_keys_reach_the_service_as_a_file_and_change_without_a_restart(bench: AksBench) -> None:
     status = bench.endpoints.apply(bench.spec(1))
     pids = [bench.process(pod) for pod in bench.pods()]
