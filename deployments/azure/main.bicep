@@ -21,6 +21,9 @@ param keyVault string
 @description('RIDGELINE_AZURE_OPERATOR: object id of a person who may do what the pipeline may do')
 param operator string = ''
 
+@description('RIDGELINE_AZURE_QA_LOG_SHARE, if request logs of qa are to be kept')
+param qaLogShare string = ''
+
 resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
   name: resourceGroupName
   location: location
@@ -35,5 +38,6 @@ module all 'resources.bicep' = {
     registry: registry
     keyVault: keyVault
     operator: operator
+    qaLogShare: qaLogShare
   }
 }

@@ -6,6 +6,9 @@ param storageAccount string
 param container string = 'ridgeline'
 param queue string = 'ridgeline-arrivals'
 
+@description('RIDGELINE_AZURE_QA_LOG_SHARE; none makes no file share')
+param qaLogShare string = ''
+
 @minValue(31)
 param logDays int = 365
 
@@ -103,6 +106,16 @@ resource arrivals 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-0
 resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = {
   parent: queues
   name: '${queue}-poison'
+}
+
+resource shares 'Microsoft.Storage/storageAccounts/fileServices@2023-05-01' = if (qaLogShare != '') {
+  parent: account
+  name: 'default'
+}
+
+resource qaLogs 'Microsoft.Storage/storageAccounts/fileServices/shares@2023-05-01' = if (qaLogShare != '') {
+  parent: shares
+  name: qaLogShare
 }
 
 resource ageing 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05-01' = {

@@ -81,6 +81,8 @@ class Blueprint:
             ("queueServices/queues", f"default/{queue}{POISON}", {}),
             ("managementPolicies", "default", {"properties": {"policy": {"rules": [self._log_rule()]}}}),
         ]
+        if share := self._settings.qa_log_share:
+            parts += [("fileServices", "default", {}), ("fileServices/shares", f"default/{share}", {})]
         for kind, name, body in parts:
             yield self._of_group(f"Microsoft.Storage/storageAccounts/{kind}", f"{account}/{name}", "2023-05-01", body)
 

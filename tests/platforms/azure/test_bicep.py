@@ -13,7 +13,7 @@ from tests.platforms.azure.bicep import Template
 MAIN = ROOT / "deployments" / "azure" / "main.bicep"
 
 
-def settings(operator: str | None = None) -> AzureSettings:
+def settings(operator: str | None = None, share: str | None = None) -> AzureSettings:
     return AzureSettings(
         _env_file=None,
         subscription_id="s",
@@ -22,13 +22,16 @@ def settings(operator: str | None = None) -> AzureSettings:
         registry="ridgelineimages",
         key_vault="https://ridgelinesecrets.vault.azure.net",
         operator=operator,
+        qa_log_share=share,
     )
 
 
-def template(path: Path = MAIN, operator: str | None = None) -> dict[str, Resource]:
+def template(path: Path = MAIN, operator: str | None = None, share: str | None = None) -> dict[str, Resource]:
     parameters = {"storageAccount": "ridgelinedata", "registry": "ridgelineimages", "keyVault": "ridgelinesecrets"}
     if operator:
         parameters["operator"] = operator
+    if share:
+        parameters["qaLogShare"] = share
     return {made.id: made for made in Template(path, "s", "t", parameters=parameters).made()}
 
 
@@ -45,10 +48,10 @@ def plain(value: object) -> object:
             return value
 
 
-@pytest.mark.parametrize("operator", [None, "5d5d"])
-def test_template_and_blueprint_name_the_same_resources(operator: str | None) -> None:
-    mine = {made.id: made for made in Blueprint(settings(operator)).resources()}
-    theirs = template(operator=operator)
+@pytest.mark.parametrize(("operator", "share"), [(None, None), ("5d5d", "qa-logs")])
+def test_template_and_blueprint_name_the_same_resources(operator: str | None, share: str | None) -> None:
+    mine = {made.id: made for made in Blueprint(settings(operator, share)).resources()}
+    theirs = template(operator=operator, share=share)
     assert sorted(theirs) == sorted(mine)
     for id, made in mine.items():
         assert (theirs[id].type, theirs[id].api_version) == (made.type, made.api_version), made.label
