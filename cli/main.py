@@ -15,6 +15,7 @@ COMMANDS = {
     "deploy": ("cli.deploy", "Create or update the Prefect deployments of every recipe."),
     "ingest": ("cli.ingest", "Land a file of rows, and follow what it causes."),
     "data": ("cli.data", "Show a recipe's table and its batches."),
+    "key": ("cli.key", "Print an API key of an endpoint, for a shell."),
     "doctor": ("cli.doctor", "Check the installation and say what to do; changes nothing."),
     "history": ("cli.history", "Print the journal of a recipe."),
     "mlflow": ("cli.mlflow", "Show training runs and model versions in the MLflow UI."),

@@ -104,11 +104,10 @@ def _conversation() -> Iterator[str]:
     status = _served()[-1]
     recipe = catalog.load(RECIPE)
     row = recipe.seed_data().iloc[0][list(recipe.features)].round(4).to_dict()
-    secrets, body = current().secrets, json.dumps({"data": [row]})
-    command = secrets.command(status.key_secret)
-    key = f"$({command} | head -1 | cut -d' ' -f2)"
+    body = json.dumps({"data": [row]})
+    key = f"$(uv run --no-sync ridgeline key {RECIPE})"
     yield f"ask it       curl -s {status.url}/score -H \"Authorization: Bearer {key}\" -d '{body}'"
-    yield f"its answer   {_ask(status.url, secrets.get(status.key_secret), body)}"
+    yield f"its answer   {_ask(status.url, current().secrets.get(status.key_secret), body)}"
 
 
 def _ask(url: str, keys: str, body: str) -> str:

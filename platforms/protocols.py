@@ -355,10 +355,6 @@ class Secrets(Protocol):
         """Store `value` unless the secret exists; returns the value that is stored now."""
         ...
 
-    def command(self, name: str) -> str:
-        """A shell command by which a person prints the value."""
-        ...
-
 
 class Lock(Protocol):
     """Who holds what. Owners are flow-run ids, so a lock outlives a suspended run's process."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from platforms import names
 from platforms.azure.errors import told
@@ -36,12 +35,6 @@ class VaultSecrets:
         except NotFoundError:
             with lease(self._container, f"locks/secret-{vault_name(name)}"):
                 return self._create(name, value)
-
-    def command(self, name: str) -> str:
-        """A shell command by which a person prints the value."""
-        vault = urlsplit(self._vault.vault_url).hostname or ""
-        secret = f"--vault-name {vault.partition('.')[0]} --name {vault_name(name)}"
-        return f"az keyvault secret show {secret} --query value --output tsv"
 
     def _create(self, name: str, value: str) -> str:
         try:

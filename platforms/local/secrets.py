@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 from platforms.local import files
@@ -39,10 +38,6 @@ class FileSecrets:
             whole.unlink()
         files.sync_folder(self._root)
         return value
-
-    def command(self, name: str) -> str:
-        """A shell command by which a person prints the value."""
-        return f"cat {shlex.quote(str(self._path(name)))}"
 
     def _path(self, name: str) -> Path:
         return self._root / files.checked_name("secret", name)

@@ -22,13 +22,6 @@ class TestVaultSecrets(SecretsContract):
     pass
 
 
-def test_people_are_told_how_to_print_a_value(azure: AzureSettings) -> None:
-    vault = clients.vault(azure.model_copy(update={"key_vault": "https://mine.vault.azure.net"}))
-    command = VaultSecrets(vault, clients.container(azure)).command("scoring-diabetes-prod")
-    given = "--vault-name mine --name scoring-diabetes-prod --query value --output tsv"
-    assert command == f"az keyvault secret show {given}"
-
-
 def test_names_that_differ_stay_apart(secrets: VaultSecrets) -> None:
     names = ["my-recipe", "my_recipe", "My-recipe", "my.recipe"]
     assert len({vault_name(name).lower() for name in names}) == 4
