@@ -15,7 +15,7 @@ from tests.emulator.http import METHODS, Call, CloudError, answer, route
 from tests.emulator.images import ImageStore
 from tests.emulator.kubernetes_api import Api
 from tests.emulator.kubernetes_controllers import control
-from tests.emulator.kubernetes_pods import Node
+from tests.emulator.kubernetes_node import Node
 from tests.emulator.kubernetes_services import Services
 from tests.emulator.kubernetes_store import Key, Store
 from tests.emulator.runtime import Runtime

@@ -7,9 +7,9 @@ while one is not ready. Autoscalers see no load here; they only hold a set betwe
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Final
 
-from tests.emulator.kubernetes_pods import revision_of
 from tests.emulator.kubernetes_store import ApiError, Key, Object, Store
 
 RETRY_SECONDS: Final = 0.2
@@ -160,3 +160,8 @@ def is_ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions", ())
     ready = any(found["type"] == "Ready" and found["status"] == "True" for found in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def revision_of(template: Object) -> str:
+    """The hash that tells revisions of a template apart."""
+    return hashlib.sha256(repr(template).encode()).hexdigest()[:10]
