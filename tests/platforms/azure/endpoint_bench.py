@@ -17,7 +17,7 @@ from platforms.local.secrets import FileSecrets
 from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
-from tests.scoring_service.contexts import NAMES, make_context
+from tests.scoring_service.contexts import NAMES, SERVICE, make_context
 
 BODY = json.dumps({"data": [[0.0] * len(NAMES)]}).encode()
 REGISTRY = "ridgeline"
@@ -58,6 +58,9 @@ class Bench:
         image = Image(f"{self.recipe}:{version}", hashlib.sha256(f"{self.recipe}{version}".encode()).hexdigest())
         if not context.exists():
             make_context(context, recipe=self.recipe, intercept=float(version))
+            # Compiled once for all contexts: else every first start of an image compiles the service anew.
+            shutil.rmtree(context / "scoring_service")
+            (context / "scoring_service").symlink_to(SERVICE)
             digest = self.locate(image).partition("@")[2]
             self.world.part(ImageStore).add(REGISTRY, image.name, digest, context)
         return EndpointSpec(self.recipe, environment, image, version)
@@ -80,8 +83,12 @@ class Bench:
     def hanging(self, version: int, environment: Environment = "prod") -> EndpointSpec:
         """The spec of an image whose service starts and never answers."""
         spec = self.spec(version, environment)
-        main = self._folder / str(version) / "scoring_service" / "__main__.py"
-        main.write_text('import time\nprint("waiting for nothing", flush=True)\ntime.sleep(600)\n')
+        service = self._folder / str(version) / "scoring_service"
+        service.unlink()
+        service.mkdir()
+        (service / "__main__.py").write_text(
+            'import time\nprint("waiting for nothing", flush=True)\ntime.sleep(600)\n'
+        )
         return spec
 
     def missing(self, version: int, environment: Environment = "prod") -> EndpointSpec:

@@ -146,8 +146,8 @@ def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_li
 
 def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(bench: AksBench) -> None:
     before = bench.endpoints.apply(bench.spec(1))
-    bench.settings = bench.settings.model_copy(update={"replica_timeout": 2.0})
-    told = r"(?s):1 still serves.*of 1 replicas 1 have the new image and 0 are ready in 2 s.*waiting for nothing"
+    bench.settings = bench.settings.model_copy(update={"replica_timeout": 5.0})
+    told = r"(?s):1 still serves.*of 1 replicas 1 have the new image and 0 are ready in 5 s.*waiting for nothing"
     with pytest.raises(NotReadyError, match=told):
         bench.forcing().apply(bench.hanging(2))
     assert bench.predict(before) == 1.0
