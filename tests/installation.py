@@ -84,6 +84,10 @@ class Installation:
         yield from leaks.in_folder(self.state, "secrets")
         yield from leaks.in_prefect(f"{self.status()['prefect_url']}/api")
 
+    def batches(self) -> list[str]:
+        """The state of every batch."""
+        return [entry["state"] for entry in json.loads(self.run("data", "diabetes", "--json").stdout)["batches"]]
+
     def replicas(self) -> list[int]:
         """The processes behind the prod endpoint, those that are healthy."""
         prod = [entry for entry in self.status()["services"] if str(entry["name"]).startswith("prod-")]
