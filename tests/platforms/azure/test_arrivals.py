@@ -137,6 +137,20 @@ def test_a_message_stays_invisible_for_as_long_as_it_is_worked_on(
     assert waiting(queue) == 0
 
 
+def test_a_message_that_was_lost_meanwhile_is_no_error(
+    arrivals: QueueArrivals, storage: Storage, queue: QueueClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage.write(PATH, b"a\n")
+
+    def act(arrival: Blob | ModelVersion) -> bool:
+        queue.clear_messages()
+        until(lambda: "cannot be held any longer" in caplog.text)
+        return True
+
+    arrivals.handle(act)
+    assert "was lost to somebody else" in caplog.text
+
+
 def test_a_message_whose_worker_dies_comes_back(
     arrivals: QueueArrivals, storage: Storage, queue: QueueClient
 ) -> None:
