@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from platforms.azure.infrastructure import AzureInfrastructure
+from platforms.azure.settings import AzureSettings
 from tests import leaks
 from tests.emulator.clusters import Clusters
 from tests.emulator.emulator import Emulator
 from tests.emulator.key_vault import Vault
-from tests.emulator.running import running
+from tests.emulator.running import led_to, running
 from tests.installation import Installation, brought_up
 from tests.platforms.azure import left_behind
 
@@ -41,6 +43,16 @@ class OfflineInstallation(Installation):
 
 @contextmanager
 def started_offline(folder: Path) -> Iterator[Installation]:
-    """An installation that `up --detach` has brought up on an empty, provisioned Azure."""
-    with running(folder / "azure") as emulator, brought_up(OfflineInstallation(folder, emulator)) as made:
-        yield made
+    """An installation on what `provision` makes of an empty subscription, brought up by `up --detach`."""
+    with running(folder / "azure", provisioned=False) as emulator:
+        provision(emulator)
+        with brought_up(OfflineInstallation(folder, emulator)) as made:
+            yield made
+
+
+def provision(emulator: Emulator) -> None:
+    """Do what `ridgeline provision` does, in this process: another one would take long to start."""
+    with led_to(emulator):
+        infrastructure = AzureInfrastructure(AzureSettings())
+        for change in infrastructure.plan():
+            infrastructure.apply(change.resource)

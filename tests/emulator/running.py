@@ -14,13 +14,13 @@ from tests.emulator.emulator import Emulator
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Emulator]:
-    """A provisioned offline Azure; where Azurite cannot run the test is skipped, but in CI it fails."""
+def running(folder: Path, *, provisioned: bool = True) -> Iterator[Emulator]:
+    """An offline Azure; where Azurite cannot run the test is skipped, but in CI it fails."""
     if reason := azurite.missing():
         if os.environ.get("CI"):
             raise RuntimeError(reason)
         pytest.skip(reason)
-    emulator = Emulator(folder)
+    emulator = Emulator(folder, provisioned=provisioned)
     try:
         yield emulator.start()
     finally:
@@ -29,8 +29,15 @@ def running(folder: Path) -> Iterator[Emulator]:
 
 @contextmanager
 def adopted(folder: Path) -> Iterator[Emulator]:
-    """The same, as the Azure of this process."""
-    with running(folder) as emulator, pytest.MonkeyPatch.context() as patch:
+    """A provisioned one, as the Azure of this process."""
+    with running(folder) as emulator, led_to(emulator):
+        yield emulator
+
+
+@contextmanager
+def led_to(emulator: Emulator) -> Iterator[None]:
+    """Let this process's variables lead to the emulator."""
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment().items():
             patch.setenv(name, value)
-        yield emulator
+        yield

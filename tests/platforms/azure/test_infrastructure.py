@@ -10,7 +10,7 @@ from platforms.azure.infrastructure import AzureInfrastructure
 from platforms.azure.resources import guid
 from platforms.azure.settings import AzureSettings
 from platforms.protocols import Change, Infrastructure, NotFoundError, PlatformError
-from tests.emulator.faults import Fault
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.resources import Resource
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
@@ -140,6 +140,15 @@ def test_a_run_that_failed_in_the_middle_is_gone_on_with(
     middle = plan.index(WORKSPACE)
     done = bring_about(infrastructure)
     assert [change.action for change in done] == ["same"] * middle + ["create"] * (len(plan) - middle)
+    assert changed(infrastructure.plan()) == []
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+def test_what_passes_is_ridden_out(
+    infrastructure: AzureInfrastructure, world: World, empty: AzureSettings, kind: Kind
+) -> None:
+    with world.faults.on(Fault(kind, path=f".*{empty.resource_group}.*", times=4, skip=20)):
+        bring_about(infrastructure)
     assert changed(infrastructure.plan()) == []
 
 
