@@ -32,6 +32,7 @@ class Fault:
     times: int = 1
     status: int = 503
     seconds: float = 0.0
+    retry_after: int = 0
     skip: int = 0
     hits: int = 0
 
@@ -79,9 +80,9 @@ class FaultMiddleware:
         match fault:
             case None:
                 await self._app(scope, receive, send)
-            case Fault(kind="throttle"):
+            case Fault(kind="throttle", retry_after=seconds):
                 busy = (503, "ServerBusy") if scope["path"].startswith(f"/{ACCOUNT}/") else (429, "TooManyRequests")
-                await _refusal(*busy, {"Retry-After": "0"})(scope, receive, send)
+                await _refusal(*busy, {"Retry-After": str(seconds)})(scope, receive, send)
             case Fault(kind="error", status=status):
                 await _refusal(status, "InternalServerError", {})(scope, receive, send)
             case Fault(kind="drop"):

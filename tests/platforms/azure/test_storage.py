@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,6 +85,13 @@ def test_requests_that_fail_for_a_while_are_sent_again(storage: BlobStorage, wor
             assert reader.read() == b"content"
     assert fault.hits == 3
     assert [blob.path for blob in storage.list("")] == ["accepted/x"]
+
+
+def test_as_long_as_the_service_asks_for_it_is_left_alone(storage: BlobStorage, world: World) -> None:
+    begin = time.monotonic()
+    with world.faults.on(Fault("throttle", f"/{storage_container(storage)}/", retry_after=1)):
+        storage.write("x", b"")
+    assert time.monotonic() - begin >= 1
 
 
 def test_a_move_whose_answers_are_lost_is_one_move(storage: BlobStorage, world: World) -> None:
