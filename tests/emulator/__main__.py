@@ -1,7 +1,7 @@
 """`python -m tests.emulator [--folder DIR] [--empty] [--stay] -- COMMAND…`: run a command against an offline Azure.
 
-The exit code is the command's. With `--stay`, or without a command, the variables that lead to it are printed, and the
-emulator runs until Ctrl-C.
+The exit code is the command's. With `--stay`, or without a command, the variables that lead to it are printed, and
+the emulator runs until Ctrl-C.
 """
 
 from __future__ import annotations

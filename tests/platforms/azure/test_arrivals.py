@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,10 @@ from platforms.azure.arrivals import QueueArrivals
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.protocols import Arrivals, Blob, ModelVersion, Storage
-from tests.emulator.event_grid import BLOB_CREATED, EventGrid, event
+from tests.emulator.event_grid import BLOB_CREATED, MODEL_REGISTERED, EventGrid, event
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
+from tests.platforms.azure.queues import WORKSPACE, account, own_queue, subscribed
 from tests.platforms.azure.waiting import until
 from tests.platforms.contracts.arrivals import PATH, ArrivalsContract, Heard
 
@@ -29,10 +29,7 @@ Act = Callable[[Blob | ModelVersion], bool]
 @pytest.fixture
 def name(world: World) -> str:
     """A queue of this test's own, with one for its poison."""
-    made = f"arrivals-{uuid.uuid4().hex[:12]}"
-    for queue in (made, f"{made}-poison"):
-        world.part(Accounts).create_queue(queue)
-    return made
+    return own_queue(world)
 
 
 @pytest.fixture
@@ -51,18 +48,12 @@ def poison(azure: AzureSettings, name: str) -> Iterator[QueueClient]:
 def storage(azure: AzureSettings, world: World, name: str) -> Iterator[BlobStorage]:
     """A container of this test's own, whose landing folder Event Grid watches."""
     world.part(Accounts).create_container(name)
-    account = f"{world.group_id}/providers/Microsoft.Storage/storageAccounts/{world.storage.name}"
-    subscription = f"{account}/providers/Microsoft.EventGrid/eventSubscriptions/{name}"
     landing = f"/blobServices/default/containers/{name}/blobs/landing/"
-    wanted = {
-        "destination": {"endpointType": "StorageQueue", "properties": {"queueName": name}},
-        "filter": {"includedEventTypes": [BLOB_CREATED], "subjectBeginsWith": landing},
-    }
-    world.resources.put(subscription, {"properties": wanted})
-    with clients.container(azure.model_copy(update={"container": name})) as client:
+    with (
+        subscribed(world, account(world), BLOB_CREATED, name, landing),
+        clients.container(azure.model_copy(update={"container": name})) as client,
+    ):
         yield BlobStorage(client)
-    for document in world.resources.remove(subscription):
-        world.resources.type_of(document["id"]).delete(document)
 
 
 @pytest.fixture
@@ -208,7 +199,7 @@ def test_what_kills_everybody_who_takes_it_is_set_aside_unread(
         (event("t", "/nothing", BLOB_CREATED, {}), "names no blob"),
         (event("t", "/blobServices/default/containers/other/blobs/landing/x", BLOB_CREATED, {}), "container other"),
         (event("t", "s", "Microsoft.Storage.BlobDeleted", {}), "events of type 'Microsoft.Storage.BlobDeleted'"),
-        (event("t", "s", "Microsoft.MachineLearningServices.ModelRegistered", {"modelName": "m"}), "modelversion"),
+        (event("t", "s", MODEL_REGISTERED, {"modelName": "m"}), "modelversion"),
     ],
 )
 def test_what_nobody_can_understand_is_set_aside_at_once_and_the_next_is_heard(
@@ -236,27 +227,18 @@ def test_an_arrival_that_was_moved_on_is_over(arrivals: QueueArrivals, storage: 
 
 @pytest.mark.parametrize("data", [{"modelName": "m", "modelVersion": "3"}, {"ModelName": "m", "ModelVersion": 3}])
 def test_both_spellings_of_a_model_are_read(data: dict[str, object]) -> None:
-    told_of = event("t", "models/m:3", "Microsoft.MachineLearningServices.ModelRegistered", data)
+    told_of = event("t", "models/m:3", MODEL_REGISTERED, data)
     assert events.read(base64.b64encode(json.dumps(told_of).encode()).decode()) == ModelVersion("m", 3, {})
 
 
 def test_a_registered_model_is_told(azure: AzureSettings, world: World, arrivals: QueueArrivals, name: str) -> None:
-    workspace = azure.workspace_id
-    wanted = {
-        "destination": {"endpointType": "StorageQueue", "properties": {"queueName": name}},
-        "filter": {"includedEventTypes": ["Microsoft.MachineLearningServices.ModelRegistered"]},
-    }
-    subscription = f"{workspace}/providers/Microsoft.EventGrid/eventSubscriptions/{name}"
-    world.resources.put(subscription, {"properties": wanted})
-    world.resources.put(f"{workspace}/models/{name}", {"properties": {}})
-    world.resources.put(f"{workspace}/models/{name}/versions/4", {"properties": {"tags": {"stage": "candidate"}}})
-    heard = Heard()
+    models, heard = f"{azure.workspace_id}/models/{name}", Heard()
+    with subscribed(world, WORKSPACE, MODEL_REGISTERED, name):
+        world.resources.put(models, {"properties": {}})
+        world.resources.put(f"{models}/versions/4", {"properties": {"tags": {"stage": "candidate"}}})
     arrivals.handle(heard.done)
-    assert [told for told in heard.told if isinstance(told, ModelVersion) and told.recipe == name] == [
-        ModelVersion(name, 4, {"stage": "candidate"})
-    ]
-    for document in world.resources.remove(subscription):
-        world.resources.type_of(document["id"]).delete(document)
+    mine = [told for told in heard.told if isinstance(told, ModelVersion) and told.recipe == name]
+    assert mine == [ModelVersion(name, 4, {"stage": "candidate"})]
 
 
 def test_two_listeners_share_the_work(make: Callable[[int], QueueArrivals], storage: Storage) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 from platforms.azure import clients
 from platforms.azure.settings import AzureSettings
 from tests.emulator.event_grid import BLOB_CREATED, MODEL_REGISTERED
-from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
+from tests.platforms.azure.queues import WORKSPACE, account, own_queue, subscribed
 
 ENVELOPE = {
     "topic": str,
@@ -46,22 +45,12 @@ MODEL = {"ModelName": str, "ModelVersion": int, "ModelTags": dict, "ModelPropert
 @pytest.fixture
 def queue(world: World) -> Iterator[str]:
     """A queue that gets every event of the storage account and of the workspace, whatever it is about."""
-    name = f"events-{uuid.uuid4().hex[:12]}"
-    world.part(Accounts).create_queue(name)
-    sources = {
-        f"Microsoft.Storage/storageAccounts/{world.storage.name}": BLOB_CREATED,
-        "Microsoft.MachineLearningServices/workspaces/ridgeline": MODEL_REGISTERED,
-    }
-    made = []
-    for source, kind in sources.items():
-        path = f"{world.group_id}/providers/{source}/providers/Microsoft.EventGrid/eventSubscriptions/{name}"
-        target = {"endpointType": "StorageQueue", "properties": {"queueName": name}}
-        body = {"properties": {"destination": target, "filter": {"includedEventTypes": [kind]}}}
-        made.append(world.resources.put(path, body)[0].document["id"])
-    yield name
-    for path in made:
-        for document in world.resources.remove(path):
-            world.resources.type_of(document["id"]).delete(document)
+    name = own_queue(world)
+    with (
+        subscribed(world, account(world), BLOB_CREATED, name),
+        subscribed(world, WORKSPACE, MODEL_REGISTERED, name),
+    ):
+        yield name
 
 
 def received(azure: AzureSettings, queue: str, about: str) -> dict[str, Any]:

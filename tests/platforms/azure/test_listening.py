@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -19,18 +18,15 @@ from tasks import starting
 from tasks.listening import Listener
 from tests.deployed import forget_runs
 from tests.emulator.event_grid import BLOB_CREATED, MODEL_REGISTERED, EventGrid, event
-from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
+from tests.platforms.azure.queues import own_queue
 
 pytestmark = pytest.mark.usefixtures("deployments")
 
 
 @pytest.fixture
 def queue(world: World) -> str:
-    name = f"listening-{uuid.uuid4().hex[:12]}"
-    for made in (name, f"{name}-poison"):
-        world.part(Accounts).create_queue(made)
-    return name
+    return own_queue(world)
 
 
 @pytest.fixture
