@@ -47,8 +47,14 @@ class RunDetails:
     def parse(cls, content: Mapping[str, Any]) -> Self:
         """The details as the service writes them."""
         error = ((content.get("error") or {}).get("error") or {}).get("message")
-        times = (_time(content.get(name)) for name in ("createdTimeUtc", "startTimeUtc", "endTimeUtc"))
-        return cls(content["status"], content.get("logFiles") or {}, *times, error)
+        return cls(
+            status=content["status"],
+            logs=content.get("logFiles") or {},
+            created=_time(content.get("createdTimeUtc")),
+            started=_time(content.get("startTimeUtc")),
+            ended=_time(content.get("endTimeUtc")),
+            error=error,
+        )
 
 
 class RunHistory:

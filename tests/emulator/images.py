@@ -40,4 +40,4 @@ class ImageStore:
         """The context of an image, by `<registry>.azurecr.io/<repository>@<digest>` or `:<tag>`."""
         with self._lock:
             found = self._images.get(reference)
-        return found and found.context
+        return found.context if found else None

@@ -26,7 +26,7 @@ ASSETS: Final = ("codes", "data", "environments", "models")
 PATHS: Final = {"codes": "codeUri", "data": "dataUri", "models": "modelUri"}
 """The field that says what a version is made of, by kind of asset."""
 CHANGEABLE: Final = ("description", "tags", "stage", "isArchived")
-MODEL: Final = {
+MODEL: Final[dict[str, Any]] = {
     "description": None,
     "autoDeleteSetting": None,
     "flavors": {},
@@ -87,7 +87,7 @@ class Assets:
             route(f"{versions}/{{version}}/startPendingUpload", self.start_upload, ["POST"]),
             route(f"{versions}/{{version}}", self.get),
             route(f"{versions}/{{version}}", self.put, ["PUT"]),
-            route(versions, self.list),
+            route(versions, self.versions),
         ]
 
     def get(self, call: Call) -> Response:
@@ -110,7 +110,7 @@ class Assets:
         self._world.resources.change(container, lambda document: _count(document, call.parameters["version"]))
         return answer(entry.document, 201)
 
-    def list(self, call: Call) -> Response:
+    def versions(self, call: Call) -> Response:
         if "hash" in call.query:
             return answer({"value": self._by_hash(call)})
         container = call.path.rsplit("/", 1)[0]
