@@ -86,6 +86,7 @@ class Bench:
         service = self._folder / str(version) / "scoring_service"
         service.unlink()
         service.mkdir()
+        (service / "__init__.py").touch()
         (service / "__main__.py").write_text(
             'import time\nprint("waiting for nothing", flush=True)\ntime.sleep(600)\n'
         )
