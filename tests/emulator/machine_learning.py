@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 
 from tests.emulator import principals
 from tests.emulator.blobs import Blobs
-from tests.emulator.http import Call, CloudError, answer, route
+from tests.emulator.http import Call, CloudError, answer, now, route
 from tests.emulator.resources import Resource, ResourceType
 from tests.emulator.world import World
 
@@ -26,25 +26,57 @@ ASSETS: Final = ("codes", "data", "environments", "models")
 PATHS: Final = {"codes": "codeUri", "data": "dataUri", "models": "modelUri"}
 """The field that says what a version is made of, by kind of asset."""
 CHANGEABLE: Final = ("description", "tags", "stage", "isArchived")
-MODEL: Final[dict[str, Any]] = {
+ADDED: Final[dict[str, dict[str, Any]]] = {
+    "codes": {},
+    "data": {"autoDeleteSetting": None, "intellectualProperty": None},
+    "environments": {
+        "autoDeleteSetting": None,
+        "autoRebuild": "Disabled",
+        "environmentType": "UserCreated",
+        "intellectualProperty": None,
+        "osType": "Linux",
+        "stage": "Development",
+    },
+    "models": {
+        "autoDeleteSetting": None,
+        "flavors": {},
+        "intellectualProperty": None,
+        "jobName": None,
+        "stage": None,
+    },
+}
+"""What the service adds to a version that was put without it."""
+COMMON: Final[dict[str, Any]] = {
     "description": None,
-    "autoDeleteSetting": None,
-    "flavors": {},
-    "intellectualProperty": None,
-    "jobName": None,
-    "stage": None,
+    "isAnonymous": False,
+    "isArchived": False,
+    "properties": {},
+    "tags": {},
 }
-"""What the service adds to a model that was put without it."""
-MACHINES: Final = {
-    "allocationState": "Steady",
-    "currentNodeCount": 0,
-    "targetNodeCount": 0,
-    "nodeStateCounts": None,
+"""What it adds to every one."""
+COMPUTE: Final[dict[str, Any]] = {
+    "description": None,
+    "disableLocalAuth": False,
+    "isAttachedCompute": False,
+    "provisioningErrors": None,
+    "provisioningWarnings": None,
+    "resourceId": None,
+}
+MACHINES: Final[dict[str, Any]] = {
+    "allocationState": None,
+    "currentNodeCount": None,
+    "enableBatchPrivateLink": False,
+    "enableNodePublicIp": True,
     "errors": None,
+    "isolatedNetwork": False,
+    "nodeStateCounts": None,
     "osType": "Linux",
+    "remoteLoginPortPublicAccess": "NotSpecified",
     "subnet": None,
+    "targetNodeCount": None,
+    "virtualMachineImage": None,
 }
-"""What the service adds to a compute cluster."""
+"""What it adds to a compute cluster, and to the description of its nodes."""
 
 
 def routes(world: World) -> list[BaseRoute]:
@@ -67,6 +99,11 @@ def seed(world: World) -> None:
     machines = {"vmSize": "Standard_DS3_v2", "vmPriority": "LowPriority", "scaleSettings": scale}
     body = {"location": "westeurope", "properties": {"computeType": "AmlCompute", "properties": machines}}
     put(f"{world.group_id}/providers/{PROVIDER}/workspaces/ridgeline/computes/ridgeline", body)
+
+
+def location(world: World, call: Call) -> dict[str, str]:
+    """The header that names what a PUT has made."""
+    return {"Location": f"{world.base_url}{call.path}?api-version={call.query.get('api-version', '')}"}
 
 
 def not_found(what: str) -> CloudError:
@@ -103,12 +140,11 @@ class Assets:
         container = call.path.rsplit("/", 2)[0]
         if self._world.resources.find(container) is None:
             self._world.resources.put(container, {"properties": {"latestVersion": None, "nextVersion": "1"}})
-        body = call.body
-        if self._kind == "models":
-            body["properties"] = {**MODEL, **{key: value for key, value in body["properties"].items() if value}}
-        entry, _ = self._world.resources.put(call.path, body)
+        given = {key: value for key, value in call.body["properties"].items() if value is not None}
+        properties = {**COMMON, **ADDED[self._kind], **given}
+        entry, _ = self._world.resources.put(call.path, {"properties": properties})
         self._world.resources.change(container, lambda document: _count(document, call.parameters["version"]))
-        return answer(entry.document, 201)
+        return answer(entry.document, 201, location(self._world, call))
 
     def versions(self, call: Call) -> Response:
         if "hash" in call.query:
@@ -185,8 +221,11 @@ def _type(world: World, kind: str) -> ResourceType:
         }
 
     def complete_compute(document: Resource, old: Resource | None) -> None:
-        machines = document["properties"].setdefault("properties", {})
-        document["properties"]["properties"] = {**MACHINES, **machines, "vmSize": machines.get("vmSize", "").upper()}
+        machines = document["properties"].get("properties") or {}
+        times = {"createdOn": (old or document)["systemData"]["createdAt"], "modifiedOn": now()}
+        nodes = {**MACHINES, **machines, "vmSize": machines.get("vmSize", "").upper()}
+        document["properties"] = {**COMPUTE, **document["properties"], **times, "properties": nodes}
+        document.setdefault("tags", None)
 
     check = complete if kind == "workspaces" else complete_compute
     return ResourceType(f"{PROVIDER}/{kind}", check=check, long_running=True)

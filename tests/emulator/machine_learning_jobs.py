@@ -10,22 +10,32 @@ from starlette.routing import BaseRoute
 from tests.emulator.blobs import Blobs
 from tests.emulator.http import Call, CloudError, answer, route
 from tests.emulator.jobs import OVER, Jobs
-from tests.emulator.machine_learning import PROVIDER, WORKSPACE, not_found
+from tests.emulator.machine_learning import PROVIDER, WORKSPACE, location, not_found
 from tests.emulator.resources import Resource
 from tests.emulator.world import World
 
 LOG: Final = "user_logs/std_log.txt"
 ARTIFACTS: Final = "azureml"
 """The container of the workspace's own artifacts, logs among them."""
-ADDED: Final = {
+ADDED: Final[dict[str, Any]] = {
+    "codeId": None,
     "componentId": None,
     "description": None,
     "distribution": None,
+    "identity": {"identityType": "AMLToken"},
+    "limits": None,
     "notificationSetting": None,
     "parameters": {},
     "parentJobName": None,
     "queueSettings": {"jobTier": "Null"},
-    "resources": {"instanceCount": 1, "instanceType": None, "properties": None, "shmSize": "2g"},
+    "resources": {
+        "instanceCount": 1,
+        "instanceType": None,
+        "properties": None,
+        "shmSize": "2g",
+        "dockerArgs": None,
+        "dockerArgsList": None,
+    },
 }
 """What the service adds to a job that was put without it."""
 CHANGEABLE: Final = ("description", "displayName", "tags")
@@ -61,7 +71,7 @@ class JobRoutes:
         properties["outputs"] = {**self._default_output(name), **(asked.get("outputs") or {})}
         entry, _ = self._world.resources.put(call.path, {"properties": properties})
         self._world.part(Jobs).submit(entry.document)
-        return answer(entry.document, 201)
+        return answer(entry.document, 201, location(self._world, call))
 
     def get(self, call: Call) -> Response:
         return answer(self._document(call))
