@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.image_context import digest_of
 from platforms.protocols import Image, NotFoundError, PlatformError
 from tests.emulator.blobs import Blobs
+from tests.emulator.container_registry import Builds
 from tests.emulator.faults import Fault
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
@@ -145,3 +148,26 @@ def test_the_record_is_what_people_can_read(images: AzureImages, context: Path, 
     image = images.build(context, "diabetes", 1)
     with workspace.storage.open(f"images/diabetes/{image.digest}.json") as record:
         assert json.loads(record.read())["image"] == image.reference
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is not installed")
+def test_buildah_makes_a_real_image(images: AzureImages, world: World, store: ImageStore, context: Path) -> None:
+    builds = world.part(Builds)
+    builds.engine = "buildah"
+    lines: list[str] = []
+    try:
+        image = images.build(_with(context, "FROM scratch\nCOPY . /app\n"), "diabetes", 1, lines.append)
+    finally:
+        builds.engine = "unpack"
+    reference = images.pull_reference(image)
+    built = store.locate(reference)
+    assert built
+    manifest = json.loads((built.with_suffix(".image") / "manifest.json").read_bytes())
+    assert manifest["schemaVersion"] == 2
+    assert len(manifest["layers"]) == 1
+    assert (
+        f"sha256:{hashlib.sha256((built.with_suffix('.image') / 'manifest.json').read_bytes()).hexdigest()}"
+        in reference
+    )
+    assert any("COPY . /app" in line for line in lines)
