@@ -31,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings that point into the test's folder, in the environment too, so that child processes see the same."""
     monkeypatch.setenv("RIDGELINE_STATE", str(tmp_path / "state"))
+    # The offline Azure leads its whole session to itself.
+    monkeypatch.setenv("RIDGELINE_PLATFORM", "local")
     for name in ("PREFECT_PORT", "QA_PORT", "PROD_PORT", "MLFLOW_PORT"):
         monkeypatch.setenv(f"RIDGELINE_{name}", str(free_port()))
     return Settings()
