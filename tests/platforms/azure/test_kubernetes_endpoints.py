@@ -153,6 +153,18 @@ def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(benc
     assert bench.predict(before) == 1.0
 
 
+def test_after_a_killed_apply_it_is_still_known_what_served(bench: AksBench) -> None:
+    before = bench.endpoints.apply(bench.spec(1))
+    bench.endpoints._tracks.apply(bench.missing(2), "stable", 1)
+    wait_for(lambda: bench.ready() == 0)
+    status = bench.endpoints.status(bench.recipe, "prod")
+    assert status is not None
+    assert (status.image, status.ready) == (before.image, False)
+    with pytest.raises(NotReadyError, match=":1 still serves"):
+        bench.endpoints.apply(bench.missing(2))
+    assert bench.predict(before) == 1.0
+
+
 def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: AksBench) -> None:
     with pytest.raises(NotReadyError, match=r"(?s)nothing serves.*Failed to pull image .*: not found"):
         bench.endpoints.apply(bench.missing(1))
