@@ -27,12 +27,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("prefect"))
 
 
+@pytest.fixture(autouse=True)
+def _platform_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local one, unless the test asks for the offline Azure, which leads its worker's whole session to itself."""
+    if "emulator" not in request.fixturenames:
+        monkeypatch.setenv("RIDGELINE_PLATFORM", "local")
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings that point into the test's folder, in the environment too, so that child processes see the same."""
     monkeypatch.setenv("RIDGELINE_STATE", str(tmp_path / "state"))
-    # The offline Azure leads its whole session to itself.
-    monkeypatch.setenv("RIDGELINE_PLATFORM", "local")
     for name in ("PREFECT_PORT", "QA_PORT", "PROD_PORT", "MLFLOW_PORT"):
         monkeypatch.setenv(f"RIDGELINE_{name}", str(free_port()))
     return Settings()
