@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform as python_platform
+from functools import cache
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,6 +58,7 @@ def ensure(client: MLClient, settings: AzureSettings) -> str:
     return f"{NAME}:{version}"
 
 
+@cache
 def conda() -> dict[str, Any]:
     """The conda file with this Python and all packages at the versions that are installed here."""
     values = {

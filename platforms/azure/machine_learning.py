@@ -47,17 +47,6 @@ class MachineLearning:
                 **_cloud(settings),
             )
 
-    @cached_property
-    def discovery(self) -> dict[str, str]:
-        """The addresses of the workspace's data plane by service, `history` among them."""
-        import requests
-
-        url = self.client.workspaces.get(self.settings.workspace).discovery_url
-        answer = requests.get(url, timeout=self.settings.timeout)
-        answer.raise_for_status()
-        found: dict[str, str] = answer.json()
-        return found
-
     def studio_url(self, path: str) -> str:
         """A page of the workspace in Azure ML studio."""
         return f"https://ml.azure.com/{path}?wsid={self.settings.workspace_id}"

@@ -65,13 +65,21 @@ class RunHistory:
 
     def details(self, job: str) -> RunDetails:
         """The details of a job; raises `AzureError`."""
+        path = f"/history/v1.0{self._workspace.settings.workspace_id}/runs/{job}/details"
+        return RunDetails.parse(self._get(self._address + path))
+
+    @cached_property
+    def _address(self) -> str:
+        """Where the workspace's data plane is, as its discovery document says."""
+        workspace = self._workspace.client.workspaces.get(self._workspace.settings.workspace)
+        return str(self._get(workspace.discovery_url)["api"]).rstrip("/")
+
+    def _get(self, url: str) -> Any:  # noqa: ANN401 - JSON
         from azure.core.rest import HttpRequest
 
-        base = self._workspace.discovery["history"].rstrip("/")
-        path = f"/history/v1.0{self._workspace.settings.workspace_id}/runs/{job}/details"
-        answer = self._client.send_request(HttpRequest("GET", base + path))
+        answer = self._client.send_request(HttpRequest("GET", url))
         answer.raise_for_status()
-        return RunDetails.parse(answer.json())
+        return answer.json()
 
     @cached_property
     def _client(self) -> PipelineClient[Any, Any]:

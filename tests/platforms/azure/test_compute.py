@@ -66,7 +66,7 @@ def test_a_job_runs_once_and_tells_its_lines_each_time(
     usage = Usage.read(folder)
     assert usage
     assert usage.node_seconds > 0
-    assert usage.cost == pytest.approx(0.059 / 3600 * usage.node_seconds, rel=0.1)
+    assert usage.cost == pytest.approx(0.059 / 3600 * usage.node_seconds, abs=1e-6)
     again: list[str] = []
     assert compute.run(job, again.append) == folder
     assert again == lines
