@@ -1,7 +1,8 @@
 """Containers as processes: an image's context runs with this python, on a loopback address of its own.
 
 There are no namespaces here. A mount is a folder of the host, and environment values below its path are rewritten to
-it; a declared port becomes a listening socket that the process inherits (`SCORING_LISTEN_FD`).
+it; a declared port becomes a listening socket that the process inherits (`SCORING_LISTEN_FD`). With it comes the end
+of a pipe of this process's (`SCORING_ALIVE_FD`): if the emulator is killed, the service ends by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,7 @@ from tests.emulator.addresses import listen
 SERVE: Final = ("python", "-m", "scoring_service")
 """The command of every scoring image."""
 LISTEN_FD: Final = "SCORING_LISTEN_FD"
+ALIVE_FD: Final = "SCORING_ALIVE_FD"
 KEPT: Final = ("PATH", "LANG", "LC_ALL")
 """Variables of this process that a container sees too."""
 
@@ -66,14 +69,14 @@ class Container:
         """Start the process (again); raises `OSError` if its port is taken."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         listener = listen(self.spec.address, self.spec.port) if self.spec.port else None
-        inherited = (listener.fileno(),) if listener else ()
+        inherited = {LISTEN_FD: listener.fileno(), ALIVE_FD: alive()} if listener else {}
         try:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
                     self._command(),
                     cwd=self.spec.context,
                     env=self._environment(inherited),
-                    pass_fds=inherited,
+                    pass_fds=tuple(inherited.values()),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -106,16 +109,23 @@ class Container:
         first, *rest = self.spec.command
         return [sys.executable if Path(first).name.startswith("python") else first, *rest]
 
-    def _environment(self, inherited: tuple[int, ...]) -> dict[str, str]:
+    def _environment(self, inherited: Mapping[str, int]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         given = {name: self._on_host(value) for name, value in self.spec.environment.items()}
-        return kept | given | ({LISTEN_FD: str(inherited[0])} if inherited else {})
+        return kept | given | {name: str(descriptor) for name, descriptor in inherited.items()}
 
     def _on_host(self, value: str) -> str:
         for path, folder in self.spec.mounts.items():
             if value == path or value.startswith(f"{path}/"):
                 return f"{folder}{value[len(path) :]}"
         return value
+
+
+@cache
+def alive() -> int:
+    """A descriptor that reads end-of-file as soon as this process is gone, however it ends."""
+    reader, _ = os.pipe()
+    return reader
 
 
 def now() -> str:
