@@ -19,14 +19,12 @@ from platforms.azure.attempts import Attempts
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.run_history import RunDetails, RunHistory
-from platforms.azure.tail import Tail
+from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.azure.training_job import JobFactory, outputs_path
 from platforms.protocols import PlatformError, TrainingJob
 
 SUBMISSIONS: Final = 3
 """How often a job is submitted when the address for the upload of its code had expired."""
-LAST_LOOKS: Final = 3
-"""How often the log of a job that is over is looked for, if it cannot be read."""
 
 
 class AzureCompute:
@@ -91,7 +89,7 @@ class AzureCompute:
         looks = 0
         while True:
             details = self._history.details(name)
-            read = [_read(tail, details.logs[log]) for log, tail in tails.items() if log in details.logs]
+            read = [tail.read(details.logs[log]) for log, tail in tails.items() if log in details.logs]
             looks += details.is_over
             if details.is_over and (all(read) or looks == LAST_LOOKS):
                 lines.end()
@@ -125,19 +123,6 @@ class AzureCompute:
 
     def _page(self, name: str) -> str:
         return self._workspace.studio_url(f"runs/{name}")
-
-
-def _read(tail: Tail, url: str) -> bool:
-    """Read what can be read now; False if the log is not there yet or its address has expired."""
-    from azure.core.exceptions import HttpResponseError
-
-    try:
-        tail.read(url)
-    except HttpResponseError as error:
-        if error.status_code not in (401, 403, 404):
-            raise
-        return False
-    return True
 
 
 def _reason(name: str, details: RunDetails) -> str:

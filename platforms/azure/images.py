@@ -21,7 +21,7 @@ from platforms.azure import build_source, clients
 from platforms.azure.credentials import credential
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
-from platforms.azure.tail import Tail
+from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.image_context import SHORT, image_of
 from platforms.jobs import Lines
 from platforms.protocols import Image, NotFoundError, PlatformError, Storage, unheard
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
     from azure.mgmt.containerregistrytasks.models import TaskRun
 
-SUCCEEDED: Final = "Succeeded"
 FAILED: Final = frozenset({"Failed", "Canceled", "Error", "Timeout"})
+OVER: Final = FAILED | {"Succeeded"}
 NAME_LENGTH: Final = 50
 """The longest name that a task run may have."""
 
@@ -117,32 +117,25 @@ class AzureImages:
 
     def _follow(self, name: str, image: Image, lines: Lines) -> Any:  # noqa: ANN401
         """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed."""
-        tail = Tail(lines)
+        tail, looks = Tail(lines), 0
         while True:
             task_run = self._find(name)
-            run = task_run.properties.run_result if task_run else None
-            if run:
-                status = run.properties.status
-                self._read(tail, run.properties.run_id)
-                if status == SUCCEEDED:
-                    lines.end()
-                    return run
-                if status in FAILED:
-                    raise self._failure(image, run, lines)
+            if task_run and (run := task_run.properties.run_result):
+                complete = tail.read(self._log(run.properties.run_id))
+                looks += run.properties.status in OVER
+                if run.properties.status in OVER and (complete or looks == LAST_LOOKS):
+                    break
             time.sleep(self._settings.poll_seconds)
+        lines.end()
+        if run.properties.status in FAILED:
+            raise self._failure(image, run, lines)
+        return run
 
-    def _read(self, tail: Tail, run_id: str) -> None:
-        """Read what there is of the log; it does not exist before an agent has begun."""
-        from azure.core.exceptions import HttpResponseError
-
-        try:
-            tail.read(self._client.runs.get_log_sas_url(*self._registry, run_id).log_link)
-        except HttpResponseError as error:
-            if error.status_code not in (401, 403, 404):
-                raise
+    def _log(self, run: str) -> str:
+        """A fresh address of a run's log."""
+        return str(self._client.runs.get_log_sas_url(*self._registry, run).log_link)
 
     def _failure(self, image: Image, run: Any, lines: Lines) -> PlatformError:  # noqa: ANN401
-        lines.end()
         reason = run.properties.run_error_message or f"it ended {run.properties.status}"
         last = "\n".join(lines.last)
         where = f"run {run.properties.run_id} of registry {self._settings.registry}"

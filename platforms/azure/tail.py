@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from platforms.jobs import Lines
+
+LAST_LOOKS: Final = 3
+"""How often the log of something that is over is looked for, if it cannot be read."""
+UNREADABLE: Final = (401, 403, 404)
 
 
 class Tail:
@@ -12,11 +18,22 @@ class Tail:
         self._lines = lines
         self._offset = 0
 
-    def read(self, url: str) -> None:
+    def read(self, url: str) -> bool:
         """Hand on what came since the last look; a log that was begun anew is read from its beginning.
 
-        Raises `AzureError`, which says nothing yet where the blob is not there or the address has expired.
+        False if there is nothing to read: the log is not there yet, or the address has expired.
         """
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            self._read(url)
+        except HttpResponseError as error:
+            if error.status_code not in UNREADABLE:
+                raise
+            return False
+        return True
+
+    def _read(self, url: str) -> None:
         from azure.storage.blob import BlobClient
 
         with BlobClient.from_blob_url(url) as blob:

@@ -173,6 +173,21 @@ def test_expired_addresses_are_asked_for_again(
     assert names(jobs, job) == [job.name]
 
 
+def test_no_line_is_lost_when_the_address_of_the_log_has_expired(
+    workspace: Workspace, job: TrainingJob, world: World, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        if not lines:
+            world.part(Blobs).expire(1)
+            (tmp_path / "go").touch()
+        lines.append(line)
+
+    workspace.compute(f"wait_for({str(tmp_path / 'go')!r}); print('last'); finish()").run(job, on_line)
+    assert [line.split()[0] for line in lines] == ["started", "last"]
+
+
 def test_a_job_goes_on_while_azure_cannot_be_asked_and_is_attached_to(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World, tmp_path: Path
 ) -> None:

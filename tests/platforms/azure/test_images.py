@@ -104,6 +104,20 @@ def test_expired_addresses_are_asked_for_again(
     assert store.pushes.count(image.name) == 1
 
 
+def test_no_line_is_lost_when_the_address_of_the_log_has_expired(
+    images: AzureImages, store: ImageStore, context: Path, world: World
+) -> None:
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        if not lines:
+            world.part(Blobs).expire(1)
+        lines.append(line)
+
+    images.build(context, "diabetes", 1, on_line)
+    assert lines[-1].startswith("Run ID: ")
+
+
 def test_a_failed_build_tells_its_last_lines_and_can_be_tried_again(
     images: AzureImages, store: ImageStore, context: Path
 ) -> None:
