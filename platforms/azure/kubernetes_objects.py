@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from platforms.azure.templates import Manifest
-from platforms.protocols import ConflictError, PlatformError
+from platforms.protocols import ConflictError, NotFoundError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,8 @@ MANAGER: Final = "ridgeline"
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 FORBIDDEN: Final = (401, 403)
+REASON_LENGTH: Final = 500
+"""Letters of an answer that is no `Status` which an error shows."""
 SECONDS: Final = 30.0
 """Time for one request."""
 
@@ -92,11 +94,9 @@ class Objects:
 
     def find(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         """One object, or None."""
-        from kubernetes.client.exceptions import NotFoundException
-
         try:
             return self._json("GET", kind.path(namespace, name))
-        except NotFoundException:
+        except NotFoundError:
             return None
 
     def list(self, kind: Kind, namespace: str, **selectors: str) -> list[Manifest]:
@@ -106,24 +106,19 @@ class Objects:
 
     def delete(self, kind: Kind, namespace: str, name: str) -> None:
         """Delete an object; one that is gone is no error."""
-        from kubernetes.client.exceptions import NotFoundException
-
-        with suppress(NotFoundException):
+        with suppress(NotFoundError):
             self._json("DELETE", kind.path(namespace, name))
 
     def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """The last lines of a container's log, or why there are none."""
-        from kubernetes.client.exceptions import ApiException
-
         query = {"container": container, "tailLines": str(lines)}
         try:
             return self._send("GET", f"{POD.path(namespace, pod)}/log", query).decode(errors="replace")
-        except ApiException as error:
-            return reason_of(error)
+        except PlatformError as error:
+            return str(error)
 
     def await_change(self, kind: Kind, seen: Manifest, seconds: float) -> None:
         """Return as soon as an object is no longer what was seen, after some time, or when the watch breaks off."""
-        from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         metadata = seen["metadata"]
@@ -133,7 +128,7 @@ class Objects:
             "resourceVersion": metadata["resourceVersion"],
             "timeoutSeconds": str(max(round(seconds), 1)),
         }
-        with suppress(ApiException, HTTPError):
+        with suppress(HTTPError):
             answer = self._call("GET", kind.path(metadata["namespace"]), query).response
             try:
                 next(iter(answer.stream(1)), None)
@@ -148,27 +143,12 @@ class Objects:
         body: object = None,
         content: str = APPLY,
     ) -> Manifest:
-        from kubernetes.client.exceptions import ApiException
-
-        try:
-            answer: Manifest = json.loads(self._send(method, path, query or {}, body, content))
-        except ApiException as error:
-            if error.status == 409 and "FieldManagerConflict" in str(error.body):
-                raise ConflictError(self._conflict(path, error)) from None
-            if error.status in FORBIDDEN:
-                raise PlatformError(
-                    f"AKS cluster {self.cluster} refuses {method} {path}: {reason_of(error)}; see the roles in "
-                    "docs/azure.md"
-                ) from None
-            if error.status in (400, 422):
-                raise PlatformError(f"AKS cluster {self.cluster} cannot take {path}: {reason_of(error)}") from None
-            raise
+        answer: Manifest = json.loads(self._send(method, path, query or {}, body, content))
         return answer
 
     def _send(
         self, method: str, path: str, query: Mapping[str, str], body: object = None, content: str = APPLY
     ) -> bytes:
-        from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         try:
@@ -177,8 +157,21 @@ class Objects:
         except HTTPError as error:
             raise PlatformError(f"AKS cluster {self.cluster} does not answer {method} {path}: {error}") from error
         if not 200 <= answer.status <= 299:
-            raise ApiException.from_response(http_resp=answer, body=data.decode(errors="replace"), data=None)
+            raise self._refusal(answer.status, f"{method} {path}", data)
         return data
+
+    def _refusal(self, status: int, asked: str, data: bytes) -> PlatformError:
+        """What to raise for an answer that is none."""
+        reason = reason_of(data)
+        if status == 404:
+            return NotFoundError(f"AKS cluster {self.cluster}, {asked}: {reason}")
+        if status == 409 and b"FieldManagerConflict" in data:
+            return ConflictError(
+                f"AKS cluster {self.cluster}, {asked}: {reason}. Undo what was changed there by hand, or set "
+                "RIDGELINE_AZURE_KUBERNETES_FORCE=true to take these fields over"
+            )
+        step = "; see the roles in docs/azure.md" if status in FORBIDDEN else ""
+        return PlatformError(f"AKS cluster {self.cluster} refuses {asked} with {status}: {reason}{step}")
 
     def _call(
         self, method: str, path: str, query: Mapping[str, str], body: object = None, content: str = APPLY
@@ -194,12 +187,6 @@ class Objects:
         )
         return self.client.call_api(*request, _request_timeout=SECONDS)
 
-    def _conflict(self, path: str, error: Any) -> str:  # noqa: ANN401 - the client has no types
-        return (
-            f"AKS cluster {self.cluster}, {path}: {reason_of(error)}. Undo what was changed there by hand, or set "
-            "RIDGELINE_AZURE_KUBERNETES_FORCE=true to take these fields over"
-        )
-
 
 def path_of(manifest: Manifest) -> str:
     """Where a manifest's object is."""
@@ -207,8 +194,8 @@ def path_of(manifest: Manifest) -> str:
     return KINDS[manifest["kind"]].path(metadata.get("namespace", ""), metadata["name"])
 
 
-def reason_of(error: Any) -> str:  # noqa: ANN401 - the client has no types
+def reason_of(data: bytes) -> str:
     """What the API says in the body of its refusal."""
     with suppress(ValueError, TypeError, KeyError):
-        return str(json.loads(error.body)["message"])
-    return str(error)
+        return str(json.loads(data)["message"])
+    return data.decode(errors="replace")[:REASON_LENGTH]

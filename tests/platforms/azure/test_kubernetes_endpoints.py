@@ -252,7 +252,7 @@ def test_a_number_that_a_killed_apply_still_owns_is_handed_over(bench: AksBench)
 def test_what_kubernetes_cannot_change_is_told_and_what_serves_stays(bench: AksBench) -> None:
     status = bench.endpoints.apply(bench.spec(1))
     bench.settings = bench.settings.model_copy(update={"log_volume": "9Gi"})
-    with pytest.raises(PlatformError, match=r"cannot take .*statefulsets/.*volume|are forbidden"):
+    with pytest.raises(PlatformError, match=r"refuses PATCH .*/statefulsets/.* with 422: .* are forbidden"):
         bench.forcing().apply(bench.spec(2))
     assert bench.predict(status) == 1.0
 
@@ -301,6 +301,28 @@ def test_without_a_cluster_the_next_step_is_named(bench: AksBench) -> None:
     objects = Objects(lambda: connect(bench.settings, "nowhere"), "nowhere", force=False)
     with pytest.raises(NotFoundError, match=r"no AKS cluster nowhere.*RIDGELINE_AZURE_KUBERNETES_CLUSTER"):
         objects.list(POD, "ridgeline")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault("error", path="/clusters/", status=500), r"cluster ridgeline refuses GET /api/.* with 500"),
+        (Fault("error", path="/clusters/", status=403), r"with 403: .*see the roles in docs/azure\.md"),
+        (Fault("drop", path="/clusters/"), r"cluster ridgeline does not answer GET /api/"),
+    ],
+)
+def test_a_refusal_names_cluster_request_and_reason(bench: AksBench, world: World, fault: Fault, told: str) -> None:
+    settings = bench.settings.model_copy(update={"retries": 0})
+    objects = Objects(lambda: connect(settings, "ridgeline"), "ridgeline", force=False)
+    with world.faults.on(fault), pytest.raises(PlatformError, match=told):
+        objects.find(POD, "ridgeline", "x")
+
+
+def test_what_is_missing_is_named(bench: AksBench) -> None:
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x", "namespace": "nowhere"}}
+    with pytest.raises(NotFoundError, match=r"PATCH /api/v1/namespaces/nowhere/.*nowhere.* not found"):
+        bench.objects.apply(manifest)
+    assert "not found" in bench.objects.logs("ridgeline", "nobody", "scoring", 5)
 
 
 def test_the_local_account_opens_a_cluster_unless_it_is_switched_off(bench: AksBench, world: World) -> None:
