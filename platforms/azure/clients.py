@@ -55,7 +55,8 @@ def vault(settings: AzureSettings) -> SecretClient:
 
 def retries(settings: AzureSettings) -> dict[str, Any]:
     """How often and after which waits clients built on azure-core send a request again; they keep to Retry-After."""
-    return {"retry_total": settings.retries, "retry_backoff_factor": settings.retry_wait}
+    counts = ("retry_total", "retry_connect", "retry_read", "retry_status")
+    return {**dict.fromkeys(counts, settings.retries), "retry_backoff_factor": settings.retry_wait}
 
 
 def unset(field: str) -> PlatformError:
