@@ -15,7 +15,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.image_context import digest_of
 from platforms.protocols import Image, NotFoundError, PlatformError
 from tests.emulator.blobs import Blobs
-from tests.emulator.container_registry import Builds
+from tests.emulator.builds import Builds
 from tests.emulator.faults import Fault
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
