@@ -126,5 +126,5 @@ class AzureCompute:
 
 
 def _reason(name: str, details: RunDetails) -> str:
-    ended = {"Canceled": "was cancelled", "NotResponding": "lost its node"}.get(details.status, "failed")
+    ended = "was cancelled" if details.status == "Canceled" else "failed"
     return f"job {name} {ended}" + (f": {details.error}" if details.error else "")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from azure.core import PipelineClient
 
 COMPLETED: Final = "Completed"
-DEAD: Final = frozenset({"Failed", "Canceled", "NotResponding"})
+DEAD: Final = frozenset({"Failed", "Canceled"})
 """States that a job does not leave, and that are no success."""
 LOGS: Final = ("azureml-logs/20_image_build_log.txt", "user_logs/std_log.txt")
 """The log of a new environment's image, and that of the job; both in the order in which they are written."""
