@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup azure demo up down test test-long format lock
+.PHONY: help setup azure azurite demo demo-local demo-azure-offline up down test test-long format lock
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -15,6 +15,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ridgeline-setup
 AZURE := $(VENV)/.ridgeline-azure
+AZURITE := tests/emulator/node_modules/.package-lock.json
 # A uv on the PATH may be a shim that finds no uv, so it is asked.
 UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/uv)
 
@@ -23,8 +24,14 @@ help: ## list the commands
 
 setup: $(STAMP) ## install everything that is locked into .venv; removes nothing
 
-demo: setup ## run the main job, from first data to production; KEEP=1 leaves it running
+demo: demo-$(or $(PLATFORM),local) ## run the main job, first data to production; KEEP=1 leaves it running; PLATFORM=azure-offline
+
+demo-local: setup
 	@$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+demo-azure-offline: azure azurite
+	@$(VENV)/bin/python -m tests.emulator $(if $(filter-out 0,$(KEEP)),--stay) -- \
+		$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 up: setup ## start all services in the background and wait until they are ready
 	@$(VENV)/bin/ridgeline up --detach
@@ -34,7 +41,9 @@ down: ## stop everything that runs in this clone
 
 azure: $(AZURE) ## install the SDKs of the Azure platform too
 
-test: azure ## check style, types and imports, then run the tests
+azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
+
+test: azure $(if $(shell command -v npm),azurite) ## check style, types and imports, then run the tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
@@ -63,6 +72,11 @@ $(STAMP): pyproject.toml requirements.lock | $(VENV)/bin/python
 		|| { echo "uv cannot be installed: see above; with a uv on the PATH this step is not needed" >&2; exit 1; }; fi
 	@echo "installing what requirements.lock names into $(VENV)"
 	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e . --group dev
+	@touch $@
+
+$(AZURITE): tests/emulator/package-lock.json
+	@echo "installing Azurite into tests/emulator/node_modules"
+	@npm ci --prefix tests/emulator --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 $(AZURE): $(STAMP)

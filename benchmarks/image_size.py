@@ -7,7 +7,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
-from tasks.packaging import SERVICE_PACKAGES, with_dependencies
+from platforms.pins import with_dependencies
+from tasks.packaging import SERVICE_PACKAGES
 
 FORMS: Final[Mapping[str, tuple[tuple[str, ...], int]]] = {
     "weights": ((), 100),

@@ -1,4 +1,4 @@
-"""`ridgeline listen`: the service that starts a validation for every arriving blob."""
+"""`ridgeline listen`: the service that starts a run for whatever arrives."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 LOOK: Final = 0.5
-"""Seconds between two looks at the landing folders."""
+"""Seconds between two looks at what has arrived."""
 RECONCILE: Final = 10.0
 """Seconds between two comparisons of the durable facts."""
 
 
 @click.command()
 def listen() -> None:
-    """Watch the landing folders, start what arrives and what is missing; runs until it is stopped."""
+    """Hear what arrives, start it and what is missing; runs until it is stopped."""
     from recipes import catalog
     from tasks.listening import Listener
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Final
+
+import httpx
 
 from cli.bootstrap import land_rows
 from cli.chain import Follower, Report, Stage
 from platforms.protocols import EndpointStatus, JournalEntry, PlatformError
 from platforms.selection import current
-from platforms.settings import ROOT, Settings
+from platforms.settings import Settings
 from recipes import catalog
 from tasks.publishing import publish
 from tasks.starting import start_retrain
@@ -30,6 +30,8 @@ class StoryError(PlatformError):
 
 def play(settings: Settings, report: Report) -> None:
     """Run the three chapters; raises `StoryError`, or `ChainError` when a run fails."""
+    if current().journal.entries(RECIPE):
+        raise StoryError(f"the demo begins with nothing, but {RECIPE} has a journal: go on by `ridgeline up`")
     publish(catalog.names(), f"{settings.prefect_url}/api")
     report(f"a first batch of {FIRST_ROWS} rows lands")
     _expect("released", _land("first.csv", slice(FIRST_ROWS), report))
@@ -55,7 +57,7 @@ def _expect(outcome: str, stages: list[Stage]) -> None:
 
 def summary(settings: Settings) -> str:
     """Verdicts with their numbers, model versions, URLs, and a curl line with the answer that it just gave."""
-    return "\n".join(["", *_decisions(), *_versions(), *_addresses(settings), *_conversation(settings), ""])
+    return "\n".join(["", *_decisions(), *_versions(), *_addresses(settings), *_conversation(), ""])
 
 
 def _decisions() -> Iterator[str]:
@@ -97,22 +99,17 @@ def _served() -> list[EndpointStatus]:
     return [status for status in statuses if status]
 
 
-def _conversation(settings: Settings) -> Iterator[str]:
+def _conversation() -> Iterator[str]:
     """The curl line for the last endpoint, and what it prints."""
     status = _served()[-1]
-    key_file = os.path.relpath(settings.state_dir / "secrets" / status.key_secret, ROOT)
     recipe = catalog.load(RECIPE)
     row = recipe.seed_data().iloc[0][list(recipe.features)].round(4).to_dict()
-    line = (
-        f"curl -s {status.url}/score -H \"Authorization: Bearer $(head -1 {key_file} | cut -d' ' -f2)\" "
-        f"-d '{json.dumps({'data': [row]})}'"
-    )
-    yield f"ask it       {line}"
-    yield f"its answer   {_run(line)}"
+    body = json.dumps({"data": [row]})
+    key = f"$(uv run --no-sync ridgeline key {RECIPE})"
+    yield f"ask it       curl -s {status.url}/score -H \"Authorization: Bearer {key}\" -d '{body}'"
+    yield f"its answer   {_ask(status.url, current().secrets.get(status.key_secret), body)}"
 
 
-def _run(line: str) -> str:
-    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=30)
-    if done.returncode:
-        return f"(curl ended with {done.returncode}: is it installed?)"
-    return done.stdout.strip()
+def _ask(url: str, keys: str, body: str) -> str:
+    headers = {"authorization": f"Bearer {keys.split()[1]}"}
+    return httpx.post(f"{url}/score", content=body, headers=headers, trust_env=False, timeout=30).text.strip()

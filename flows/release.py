@@ -30,6 +30,7 @@ def release(recipe: str = "diabetes", model_version: int | None = None, force: b
         image = packaging.build_image(model)
         qa = deployment.deploy(model, image, "qa")
         deployment.record_release(model, qa, "passed the API tests in qa")
+        deployment.rest(model, qa)
         prod = deployment.deploy(model, image, "prod")
         registration.promote_champion(model, champion)
         deployment.record_release(model, prod, "passed the API tests in qa and prod")

@@ -14,7 +14,7 @@ Three laws hold for every implementation:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
@@ -48,6 +48,10 @@ class NotReadyError(PlatformError):
     """An endpoint did not become ready with the new image; what served before still serves."""
 
 
+def unheard(line: str) -> None:
+    """Takes log lines that nobody wants."""
+
+
 @dataclass(frozen=True)
 class Blob:
     """One stored object. `path` is relative to the storage root; `etag` changes whenever the content does."""
@@ -69,12 +73,16 @@ class DatasetVersion:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training run on the compute, pinned to a dataset version. `name` is its identity: run twice, done once."""
+    """One training run on the compute, pinned to a dataset version. `name` is its identity: run twice, done once.
+
+    `tags` are what people find it by where it runs.
+    """
 
     name: str
     recipe: str
     dataset_version: int
     parameters: Mapping[str, Parameter]
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,15 @@ class JournalEntry:
     hash: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """What lies between a piece of infrastructure as it shall be and as it is. `resource` is its type and name."""
+
+    resource: str
+    action: Literal["create", "update", "same"]
+    detail: str = ""
+
+
 class Storage(Protocol):
     """Blobs by path: `landing/`, `quarantine/`, `labels/`, `logs/`, `scoring-logs/`."""
 
@@ -196,6 +213,18 @@ class Storage(Protocol):
 
     def url(self, path: str) -> str:
         """Where a person or another system finds the blob."""
+        ...
+
+
+class Arrivals(Protocol):
+    """What other systems tell: a blob landed, a model was registered. The fast path; the record are the facts."""
+
+    def handle(self, act: Callable[[Blob | ModelVersion], bool]) -> None:
+        """Give `act` each thing that is told, one after the other, until nothing waits.
+
+        True means done: it is not told again. False means not yet: it comes back later. What `act` raises ends the
+        call, and the thing comes back later; one that never gets done may be set aside with the reason.
+        """
         ...
 
 
@@ -233,8 +262,9 @@ class Compute(Protocol):
     def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
         """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
 
-        Returns the local folder with the job's outputs (`training.outputs` names the files). An exception raised
-        in the caller, cancellation included, ends the job. Raises `JobFailedError`.
+        Returns the local folder with the job's outputs (`training.outputs` names the files) and what it took
+        (`platforms.jobs.Usage`). An exception raised in the caller, cancellation included, ends the job. Raises
+        `JobFailedError`.
         """
         ...
 
@@ -278,8 +308,13 @@ class Registry(Protocol):
 class ImageBuilder(Protocol):
     """Builds scoring images, once per digest."""
 
-    def build(self, context: Path, recipe: str, model_version: int) -> Image:
-        """Build the context folder; a digest that was built before is only tagged."""
+    def build(
+        self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = unheard
+    ) -> Image:
+        """Build the context folder, or give the image that was built of that digest before.
+
+        Every line of the build's log goes to `on_line`.
+        """
         ...
 
 
@@ -296,6 +331,10 @@ class Endpoints(Protocol):
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Stop serving; an endpoint that serves nothing stays so."""
+        ...
+
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """The tests there are over: do what the settings want then; True if nothing is left that serves."""
         ...
 
 
@@ -362,12 +401,41 @@ class Telemetry(Protocol):
         ...
 
 
+class Infrastructure(Protocol):
+    """What has to exist once before anything can run. The order of a plan is the order of creation."""
+
+    @property
+    def name(self) -> str:
+        """What holds everything, and what a person has to type before it is destroyed; empty if there is nothing."""
+        ...
+
+    def plan(self) -> list[Change]:
+        """What `apply` would do with each resource; touches nothing."""
+        ...
+
+    def apply(self, resource: str) -> Change:
+        """Make one resource of the plan as it shall be, and return what had to be done.
+
+        What others have set beside it stays. Raises `PlatformError` naming the resource; the next call goes on.
+        """
+        ...
+
+    def chosen(self) -> Mapping[str, str]:
+        """Settings whose values were chosen while it was made, by variable: what a person puts into `.env`."""
+        ...
+
+    def destroy(self) -> None:
+        """Delete everything that the plan names, with all data in it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Platform:
     """All ports of one platform."""
 
     name: str
     storage: Storage
+    arrivals: Arrivals
     datasets: DatasetStore
     compute: Compute
     registry: Registry
@@ -378,3 +446,4 @@ class Platform:
     lock: Lock
     journal: Journal
     telemetry: Telemetry
+    infrastructure: Infrastructure

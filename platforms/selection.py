@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from platforms.protocols import Platform, Storage
+from platforms.protocols import Endpoints, Platform, Storage
 from platforms.settings import Settings
 
 
@@ -30,6 +30,10 @@ def load(settings: Settings) -> Platform:
             from platforms.local import build
 
             return build(settings)
+        case "azure":
+            from platforms import azure
+
+            return azure.build(settings)
 
 
 def storage(settings: Settings) -> Storage:
@@ -39,6 +43,10 @@ def storage(settings: Settings) -> Storage:
             from platforms.local.storage import LocalStorage
 
             return LocalStorage.of(settings)
+        case "azure":
+            from platforms import azure
+
+            return azure.storage()
 
 
 def storage_source(settings: Settings) -> StorageSource:
@@ -46,3 +54,45 @@ def storage_source(settings: Settings) -> StorageSource:
     match settings.platform:
         case "local":
             return StorageSource(("platforms.local.storage",), ())
+        case "azure":
+            return StorageSource(
+                ("platforms.azure.storage", "platforms.azure.clients", "platforms.azure.settings"),
+                ("azure-identity", "azure-storage-blob"),
+            )
+
+
+def endpoints(settings: Settings) -> Endpoints:
+    """Only the endpoints of the platform that the settings name."""
+    match settings.platform:
+        case "local":
+            from platforms.local.endpoints import LocalEndpoints
+            from platforms.local.secrets import FileSecrets
+
+            return LocalEndpoints(settings, FileSecrets(settings.state_dir / "secrets"))
+        case "azure":
+            from platforms import azure
+
+            return azure.endpoints()
+
+
+@dataclass(frozen=True)
+class Duties:
+    """What the supervisor has to do for a platform beside Prefect's services.
+
+    `serves`: endpoints are on this machine, and so are their ports and request logs. `imports` are modules that flow
+    runs need and that take long to import.
+    """
+
+    serves: bool
+    imports: tuple[str, ...] = ()
+
+
+def duties(settings: Settings) -> Duties:
+    """The duties for the platform that the settings name."""
+    match settings.platform:
+        case "local":
+            return Duties(serves=True)
+        case "azure":
+            from platforms import azure
+
+            return Duties(serves=False, imports=azure.IMPORTS)

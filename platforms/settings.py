@@ -25,8 +25,8 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    platform: Literal["local"] = "local"
-    """Where everything runs."""
+    platform: Literal["local", "azure"] = "local"
+    """Where data, training, models and endpoints are; Prefect's services run on this machine in either case."""
 
     state: Path = Path(".ridgeline/state")
     """Folder of everything that the local platform keeps, relative to the clone."""

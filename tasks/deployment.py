@@ -7,6 +7,7 @@ from prefect import task
 from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion, NotReadyError
 from platforms.selection import current
 from tasks.contract import ContractError, check_endpoint
+from tasks.facts import WITHDRAWN
 from tasks.run import run_id
 
 
@@ -49,6 +50,22 @@ def _record_failure(model: ModelVersion, image: Image, environment: Environment,
         environment=environment,
         image=image.reference,
     )
+
+
+@task
+def rest(model: ModelVersion, status: EndpointStatus) -> None:
+    """End what the tests needed and nobody else does, if the settings want it; the journal says so."""
+    platform = current()
+    if platform.endpoints.rest(model.recipe, status.environment):
+        platform.journal.append(
+            model.recipe,
+            WITHDRAWN,
+            reason="its tests are over",
+            flow_run=run_id(),
+            model_version=model.version,
+            environment=status.environment,
+            image=status.image.reference,
+        )
 
 
 @task

@@ -11,6 +11,8 @@ from platforms.protocols import EndpointSpec, Environment, Image, JournalEntry, 
 from platforms.selection import current
 
 JUDGED = ("registered", "rejected", "forced")
+WITHDRAWN = "withdrawn"
+"""Action after which an endpoint shall serve nothing until its next release."""
 CONCLUDED = ("rejected in qa", "rejected in prod", "rejected", "superseded")
 
 
@@ -50,7 +52,11 @@ def is_released(model: ModelVersion) -> bool:
 def serving(recipe: str, environment: Environment) -> EndpointSpec | None:
     """What the endpoint shall serve by the newest entry that says so."""
     for entry in reversed(current().journal.entries(recipe)):
-        if entry.environment == environment and entry.action in ("released", "rolled back"):
+        if entry.environment != environment:
+            continue
+        if entry.action == WITHDRAWN:
+            return None
+        if entry.action in ("released", "rolled back"):
             assert entry.image is not None
             assert entry.model_version is not None
             return EndpointSpec(recipe, environment, Image.parse(entry.image), entry.model_version)

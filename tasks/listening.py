@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
 
-from platforms.protocols import Blob
+from platforms.protocols import Blob, ModelVersion
 from platforms.selection import current
-from tasks import reconciling, starting
-from tasks.data import LANDING, batch_id
+from tasks import facts, reconciling, starting
+
+log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Watches the landing folders and the facts of some recipes; it keeps nothing that it could not find again."""
+    """Hears what arrives and compares the facts of some recipes; it keeps nothing that it could not find again."""
 
     def __init__(self, recipes: Iterable[str]) -> None:
         self._recipes = tuple(recipes)
-        self._etags: dict[str, str] = {}
-        self._started: set[str] = set()
         self._missing: set[str] | None = None
+        self._told: set[str] = set()
+        self._doubtful = True
 
     def look(self) -> list[FlowRun]:
-        """Start the validation of every new blob whose etag two looks saw: one that still grows has to wait."""
-        landed = [(recipe, blob) for recipe in self._recipes for blob in _landed(recipe)]
-        settled = [(recipe, blob) for recipe, blob in landed if self._etags.get(blob.path) == blob.etag]
-        self._etags = {blob.path: blob.etag for _, blob in landed}
-        self._started &= {batch_id(blob) for _, blob in landed}
-        arrived = [(recipe, blob) for recipe, blob in settled if batch_id(blob) not in self._started]
-        return [self._start(recipe, blob) for recipe, blob in arrived]
+        """Start what is told to have arrived. A server that is gone is noticed before anything is taken."""
+        if self._doubtful:
+            starting.greet_server()
+        self._doubtful, runs = True, list[FlowRun]()
+        current().arrivals.handle(lambda arrival: self._hear(arrival, runs))
+        self._doubtful = False
+        return runs
 
     def reconcile(self) -> list[FlowRun]:
         """Create what was missing already at the last call, when no event can be on its way any more.
@@ -43,13 +46,34 @@ class Listener:
             reconciling.restore_endpoints.fn(recipe)
         return runs
 
-    def _start(self, recipe: str, blob: Blob) -> FlowRun:
-        run = starting.first_attempt(starting.validation(recipe, blob))
-        self._started.add(batch_id(blob))
-        resource = {"prefect.resource.id": f"ridgeline.blob.{blob.path}", "prefect.resource.name": blob.path}
-        emit_event("ridgeline.blob.created", resource=resource, payload={"recipe": recipe, "etag": blob.etag})
-        return run
+    def _hear(self, arrival: Blob | ModelVersion, runs: list[FlowRun]) -> bool:
+        recipe = PurePosixPath(arrival.path).parts[1] if isinstance(arrival, Blob) else arrival.recipe
+        if recipe not in self._recipes:
+            log.warning("%s is of no recipe: it stays where it is", arrival)
+            return True
+        if isinstance(arrival, Blob):
+            runs.append(_validate(recipe, arrival))
+            return True
+        return self._release(arrival, runs)
+
+    def _release(self, model: ModelVersion, runs: list[FlowRun]) -> bool:
+        """Start a release for a model that somebody else registered.
+
+        What `retrain` registers has its release by its own event. That may still be on its way, so the first time
+        that one hears of a model nothing is done.
+        """
+        want = starting.conclusion(model.recipe, model.version)
+        if facts.conclusion(model.recipe, model.version) or starting.runs_about(want, starting.ANY):
+            return True
+        if want.key not in self._told:
+            self._told.add(want.key)
+            return False
+        runs.append(starting.first_attempt(want))
+        return True
 
 
-def _landed(recipe: str) -> list[Blob]:
-    return current().storage.list(f"{LANDING}/{recipe}/")
+def _validate(recipe: str, blob: Blob) -> FlowRun:
+    run = starting.first_attempt(starting.validation(recipe, blob))
+    resource = {"prefect.resource.id": f"ridgeline.blob.{blob.path}", "prefect.resource.name": blob.path}
+    emit_event("ridgeline.blob.created", resource=resource, payload={"recipe": recipe, "etag": blob.etag})
+    return run

@@ -12,17 +12,17 @@ import platform as python_platform
 import shutil
 import tempfile
 from collections.abc import Iterable
-from importlib.metadata import requires, version
 from pathlib import Path
 from string import Template
 from typing import Final
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from prefect import task
 
+from platforms.pins import pins
 from platforms.protocols import Image, ModelVersion
 from platforms.selection import current
+from tasks.run import run_logger
 from tasks.shipper_context import copy_shipper
 from training import outputs
 
@@ -41,7 +41,7 @@ def build_image(model: ModelVersion) -> Image:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder) / "context"
         assemble(context, model.recipe, platform.registry.outputs(model.recipe, model.version))
-        return platform.images.build(context, model.recipe, model.version)
+        return platform.images.build(context, model.recipe, model.version, run_logger().info)
 
 
 def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
@@ -53,43 +53,24 @@ def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
     shutil.copytree(SERVICE, context / "scoring_service", ignore=shutil.ignore_patterns("__pycache__"))
     (context / "schema.json").write_text(json.dumps(serving_schema(catalog.load(recipe)), indent=2) + "\n")
     _write_environment(context, json.loads((job_outputs / outputs.RESULT).read_text())["requirements"])
-    (context / "requirements-shipper.txt").write_text(_requirements(_pins(copy_shipper(context))))
+    (context / "requirements-shipper.txt").write_text(_requirements(pins(copy_shipper(context))))
     (context / MANIFEST).write_text(json.dumps({"files": _digests(context)}, indent=2, sort_keys=True) + "\n")
 
 
 def _write_environment(context: Path, model_requirements: Iterable[str]) -> None:
-    pins = _pins([*SERVICE_PACKAGES, *(Requirement(line).name for line in model_requirements)])
+    exact = pins([*SERVICE_PACKAGES, *(Requirement(line).name for line in model_requirements)])
     values = {
         "python": python_platform.python_version(),
         "python_minor": ".".join(python_platform.python_version_tuple()[:2]),
-        "pip": "\n".join(f"      - {pin}" for pin in pins),
+        "pip": "\n".join(f"      - {pin}" for pin in exact),
     }
-    (context / "requirements.txt").write_text(_requirements(pins))
+    (context / "requirements.txt").write_text(_requirements(exact))
     for name in ("conda.yaml", "Dockerfile"):
         (context / name).write_text(Template((TEMPLATES / name).read_text()).substitute(values))
 
 
-def _pins(names: Iterable[str]) -> list[str]:
-    """The packages and all that they require, in the versions that are installed here."""
-    return [f"{name}=={version(name)}" for name in sorted(with_dependencies(names))]
-
-
-def _requirements(pins: Iterable[str]) -> str:
-    return "".join(f"{pin}\n" for pin in pins)
-
-
-def with_dependencies(names: Iterable[str]) -> set[str]:
-    """The packages and all that they require here, by canonical name."""
-    found: set[str] = set()
-    queue = list(names)
-    while queue:
-        name = canonicalize_name(queue.pop())
-        if name in found:
-            continue
-        found.add(name)
-        wanted = (Requirement(line) for line in requires(name) or ())
-        queue += [need.name for need in wanted if need.marker is None or need.marker.evaluate({"extra": ""})]
-    return found
+def _requirements(exact: Iterable[str]) -> str:
+    return "".join(f"{pin}\n" for pin in exact)
 
 
 def _digests(context: Path) -> dict[str, str]:

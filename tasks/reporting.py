@@ -63,8 +63,13 @@ def report_validation(recipe: str, blob: Blob, checked: Checked, outcome: Outcom
 
 @task
 def report_training(candidate: Candidate) -> None:
-    """Show the job's own plots."""
+    """Show the job's own plots, and what it took and cost."""
     recipe = candidate.job.recipe
+    if candidate.usage:
+        table = [{"what": name, "value": value} for name, value in candidate.usage.tags().items()]
+        create_table_artifact(table, key=f"{recipe}-job", description=f"what `{candidate.job.name}` took")
+        fields: dict[str, Parameter] = {"recipe": recipe, "node_seconds": candidate.usage.node_seconds}
+        current().telemetry.emit("ridgeline.trained", fields)
     for plot in sorted((candidate.outputs / outputs.PLOTS).glob("*.png")):
         create_image_artifact(
             data_uri(plot.read_bytes()), key=f"{recipe}-{plot.stem}", description=f"{plot.stem} on the holdout"

@@ -17,7 +17,7 @@ from prefect.exceptions import CancelledRun, MissingContextError, ObjectNotFound
 from prefect.logging.loggers import LoggingAdapter
 from prefect.runtime import flow_run
 
-from platforms.protocols import ConflictError, Platform
+from platforms.protocols import ConflictError, Platform, PlatformError
 from platforms.selection import current
 
 LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")
@@ -78,7 +78,15 @@ def archived(recipe: str) -> Iterator[None]:
             with _attached(handler):
                 yield
         finally:
-            current().storage.upload(file, f"logs/{recipe}/{run_id()}/flow.log")
+            _archive(file, f"logs/{recipe}/{run_id()}/flow.log")
+
+
+def _archive(file: Path, path: str) -> None:
+    """Store a log. One that cannot be stored ends no run: how the run itself ended is to be told."""
+    try:
+        current().storage.upload(file, path)
+    except PlatformError as error:
+        run_logger().error("the log of this run is not archived: %s", error)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from tasks.data import batch_id
 
 ATTEMPTS: Final = 3
 """Runs that are started for one missing fact before a person has to look."""
+ANY: Final = tuple(StateType)
 UNDER_WAY: Final = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 
 
@@ -83,6 +84,12 @@ def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(f"retrain/{recipe}")
         return client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": recipe, **parameters})
+
+
+def greet_server() -> None:
+    """Raises `httpx.HTTPError` if the server does not answer."""
+    with get_client(sync_client=True) as client:
+        client.hello().raise_for_status()
 
 
 def read(run: UUID) -> FlowRun:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prefect import task
 
+from platforms.jobs import Usage
 from platforms.protocols import DatasetVersion, Parameter, TrainingJob
 from platforms.selection import current
 from tasks import lineage
@@ -18,12 +19,16 @@ from training import outputs
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained model that the gate has not judged yet: the job, its outputs folder, metrics and lineage tags."""
+    """A trained model that the gate has not judged yet: the job, its outputs folder, metrics and lineage tags.
+
+    `usage` is what the job took where it ran, None if the platform does not say.
+    """
 
     job: TrainingJob
     outputs: Path
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
+    usage: Usage | None
 
 
 @task
@@ -37,7 +42,7 @@ def train_candidate(
     """
     platform, logger = current(), run_logger()
     name = f"{data.recipe}-data-{data.version}" if automatic else f"{data.recipe}-{run_id()}"
-    job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}))
+    job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}), {"flow_run": run_id()})
     lines: list[str] = []
 
     def on_line(line: str) -> None:
@@ -49,6 +54,7 @@ def train_candidate(
     finally:
         platform.storage.write(f"logs/{data.recipe}/{run_id()}/training.log", "\n".join(lines).encode())
     metrics = json.loads((folder / outputs.METRICS).read_text())
-    tags = lineage.tags(data, job, metrics, run_id())
+    usage = Usage.read(folder)
+    tags = lineage.tags(data, job, metrics, run_id()) | (usage.tags() if usage else {})
     platform.registry.record(job, folder, tags)
-    return Candidate(job, folder, metrics, tags)
+    return Candidate(job, folder, metrics, tags, usage)

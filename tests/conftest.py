@@ -36,6 +36,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
 
 
+@pytest.fixture(autouse=True)
+def _platform_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local one, unless the test asks for the offline Azure, which leads its worker's whole session to itself."""
+    if "emulator" not in request.fixturenames:
+        monkeypatch.setenv("RIDGELINE_PLATFORM", "local")
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings that point into the test's folder, in the environment too, so that child processes see the same."""

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 from platforms.local import postgres
 from platforms.settings import ROOT
 from recipes import catalog
+from tests import leaks
 from tests.ports import free_port
 
 ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
@@ -27,9 +28,9 @@ Document = dict[str, list[dict[str, object]]]
 
 
 class Installation:
-    """One state folder with ports of its own, used by the command line only."""
+    """One state folder with ports of its own, used by the command line only; its platform is `given` by variables."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
         self.state = folder / "state"
         self.env_file = folder / "env"
         names = ("PREFECT", "QA", "PROD", "MLFLOW")
@@ -39,6 +40,7 @@ class Installation:
             **ports,
             "RIDGELINE_STATE": str(self.state),
             "RIDGELINE_ENV_FILE": str(self.env_file),
+            **(given or {}),
         }
 
     def run(self, *arguments: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
@@ -62,12 +64,37 @@ class Installation:
         """Everything that runs in the name of this state folder."""
         return [process for process in psutil.process_iter() if str(self.state) in _environment(process)]
 
+    def prod(self) -> dict[str, object]:
+        """What the status document says of production."""
+        return next(entry for entry in self.status()["endpoints"] if entry["environment"] == "prod")
+
     def score(self) -> httpx.Response:
         """What production answers to one row, asked as the status document says."""
-        prod = next(entry for entry in self.status()["endpoints"] if entry["environment"] == "prod")
-        _, key = (ROOT / str(prod["key_file"])).read_text().splitlines()[0].split()
-        headers = {"authorization": f"Bearer {key}"}
+        prod = self.prod()
+        headers = {"authorization": f"Bearer {self.key(prod)}"}
         return httpx.post(f"{prod['url']}/score", json={"data": [ROW]}, headers=headers, trust_env=False)
+
+    def key(self, endpoint: Mapping[str, object]) -> str:
+        """The first key of an endpoint."""
+        return (ROOT / str(endpoint["key_file"])).read_text().split()[1]
+
+    def secrets(self) -> Mapping[str, str]:
+        """The values that nobody may tell, by name."""
+        return {str(endpoint["key_secret"]): self.key(endpoint) for endpoint in self.status()["endpoints"]}
+
+    def left_behind(self) -> leaks.Evidence:
+        """Everything that was written, but where secrets are kept: logs, artifacts, images, runs, databases."""
+        yield from leaks.in_folder(self.state, "secrets")
+        yield from leaks.in_prefect(f"{self.status()['prefect_url']}/api")
+
+    def batches(self) -> list[str]:
+        """The state of every batch."""
+        return [entry["state"] for entry in json.loads(self.run("data", "diabetes", "--json").stdout)["batches"]]
+
+    def replicas(self) -> list[int]:
+        """The processes behind the prod endpoint, those that are healthy."""
+        prod = [entry for entry in self.status()["services"] if str(entry["name"]).startswith("prod-")]
+        return [int(str(entry["pid"])) for entry in prod if entry["healthy"]]
 
 
 def _environment(process: psutil.Process) -> str:
@@ -87,7 +114,13 @@ def make_batch(file: Path, rows: int, shift: float) -> Path:
 @contextmanager
 def started(folder: Path) -> Iterator[Installation]:
     """An installation that `up --detach` has brought up on an empty state, and that is wiped at the end."""
-    made = Installation(folder)
+    with brought_up(Installation(folder)) as made:
+        yield made
+
+
+@contextmanager
+def brought_up(made: Installation) -> Iterator[Installation]:
+    """The same for any installation."""
     try:
         done = made.run("up", "--detach", timeout=420)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -11,10 +11,12 @@ import click
 import msgspec
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from cli.main import COMMANDS, main
 from log_shipper.settings import PREFIX as SHIPPER
 from log_shipper.settings import Settings as ShipperSettings
+from platforms.azure.settings import AzureSettings
 from platforms.settings import ROOT, Settings
 from scoring_service.settings import PREFIX
 from scoring_service.settings import Settings as ScoringSettings
@@ -90,9 +92,9 @@ def shown(default: object) -> str:
     return "unset" if default in (None, "") else f"`{default}`"
 
 
-def settings() -> dict[str, str]:
-    """Every variable of the platform with its default as the page shows it."""
-    return {f"RIDGELINE_{name.upper()}": shown(field.default) for name, field in Settings.model_fields.items()}
+def settings(kind: type[BaseSettings], prefix: str) -> dict[str, str]:
+    """Every variable of a platform with its default as the page shows it."""
+    return {f"{prefix}{name.upper()}": shown(field.default) for name, field in kind.model_fields.items()}
 
 
 def shipper_settings() -> dict[str, str]:
@@ -143,7 +145,8 @@ def test_every_option_and_exit_code_is_documented(name: str) -> None:
 @pytest.mark.parametrize(
     ("heading", "expected"),
     [
-        ("### Platform", settings()),
+        ("### Platform", settings(Settings, "RIDGELINE_")),
+        ("### Azure", settings(AzureSettings, "RIDGELINE_AZURE_")),
         ("### Scoring service", scoring_settings()),
         ("### Log shipper", shipper_settings()),
     ],

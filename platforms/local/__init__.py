@@ -8,11 +8,13 @@ from platforms.settings import ROOT, Settings
 
 def build(settings: Settings) -> Platform:
     """Every port of the local platform, below the settings' state folder; nothing is started."""
+    from platforms.delta import DeltaStore
+    from platforms.local.arrivals import FolderArrivals
     from platforms.local.compute import LocalCompute
-    from platforms.local.datasets import DeltaStore
     from platforms.local.endpoints import LocalEndpoints
     from platforms.local.images import LocalImages
-    from platforms.local.journal import FileJournal
+    from platforms.local.infrastructure import NoInfrastructure
+    from platforms.local.journal import file_journal
     from platforms.local.lock import FileLockTable
     from platforms.local.registry import MlflowRegistry
     from platforms.local.secrets import FileSecrets
@@ -26,6 +28,7 @@ def build(settings: Settings) -> Platform:
     return Platform(
         name="local",
         storage=storage,
+        arrivals=FolderArrivals(storage, "landing/"),
         datasets=DeltaStore(state / "tables"),
         compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
         registry=MlflowRegistry(state, f"http://{settings.host}:{settings.mlflow_port}"),
@@ -34,6 +37,7 @@ def build(settings: Settings) -> Platform:
         traffic=LocalTrafficLog(traffic_root(settings), storage),
         secrets=secrets,
         lock=FileLockTable(state / "locks"),
-        journal=FileJournal(state / "journal"),
+        journal=file_journal(state / "journal"),
         telemetry=FileTelemetry(state / "telemetry.jsonl"),
+        infrastructure=NoInfrastructure(),
     )

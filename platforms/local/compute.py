@@ -15,18 +15,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
+from platforms import jobs
 from platforms.local import files, processes
 from platforms.protocols import JobFailedError, TrainingJob
-
-RESULT: Final = "result.json"
-"""What `training.outputs.RESULT` says."""
-LAST_LINES: Final = 20
 
 _LIMITS: Final = str(Path(__file__).with_name("job_limits.py"))
 _POLL: Final = 0.05
@@ -72,8 +68,9 @@ class LocalCompute:
                 os.close(lock)
         log.drain(to_end=True)
         if folder.finished:
+            folder.note_usage()
             return folder.outputs
-        raise JobFailedError(self._message(job, folder, log, reason))
+        raise self._failure(job, folder, log, reason)
 
     def _execute(self, job: TrainingJob, folder: _Folder, log: _Log, lock: int) -> str:
         """Start the job and follow it to its end; returns how it ended."""
@@ -119,10 +116,8 @@ class LocalCompute:
 
     def _command(self, job: TrainingJob, folder: _Folder) -> list[str]:
         limits = [sys.executable, _LIMITS, str(self._memory_mb), str(self._timeout)]
-        parameters = [f"--param={name}={value}" for name, value in job.parameters.items()]
-        version = ["--dataset-version", str(job.dataset_version)]
-        out = ["--out", str(folder.outputs)]
-        return [*limits, sys.executable, "-m", "training", "--recipe", job.recipe, *version, *out, *parameters]
+        training = [sys.executable, "-m", "training", *jobs.arguments(job)]
+        return [*limits, *training, "--out", str(folder.outputs)]
 
     def _ending(self, code: int) -> str:
         if code == -signal.SIGALRM:
@@ -131,12 +126,18 @@ class LocalCompute:
             return f"it was killed by {signal.Signals(-code).name}"
         return f"it ended with exit code {code}"
 
-    def _message(self, job: TrainingJob, folder: _Folder, log: _Log, reason: str | None) -> str:
-        lines = "\n".join(log.last)
+    def _failure(self, job: TrainingJob, folder: _Folder, log: _Log, reason: str | None) -> JobFailedError:
         hint = ""
-        if any(sign in lines for sign in _MEMORY_SIGNS):
+        if any(sign in line for line in log.lines.last for sign in _MEMORY_SIGNS):
             hint = f"; its memory limit is {self._memory_mb} MiB (RIDGELINE_JOB_MEMORY_MB)"
-        return f"training job {job.name} failed: {reason}{hint}. Last lines of {folder.log}:\n{lines}"
+        return jobs.failure(job, f"{reason}{hint}", folder.log, log.lines)
+
+
+class _Process(TypedDict):
+    """The job's process; `created` in seconds since 1970 tells a reused pid."""
+
+    pid: int
+    created: float
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class _Folder:
 
     @property
     def finished(self) -> bool:
-        return (self.outputs / RESULT).is_file()
+        return (self.outputs / jobs.RESULT).is_file()
 
     def try_lock(self) -> int | None:
         """An open file that holds the job's lock, or None if a job runs; a job inherits it and keeps it held."""
@@ -167,30 +168,37 @@ class _Folder:
             return None
         return descriptor
 
+    def note_usage(self) -> None:
+        """Note how long the job took; here it waits for nothing and costs nothing."""
+        if note := self._process():
+            ended = (self.outputs / jobs.RESULT).stat().st_mtime
+            jobs.Usage(0.0, round(ended - note["created"], 3), None, "").write(self.outputs)
+
     def record(self, pid: int) -> None:
         """Note the job's process, so that whoever attaches can end it."""
-        note = json.dumps({"pid": pid, "created": processes.created(pid)})
-        files.write(self.path / "process.json", lambda file: file.write(note.encode()))
+        note = _Process(pid=pid, created=processes.created(pid))
+        files.write(self.path / "process.json", lambda file: file.write(json.dumps(note).encode()))
 
     def kill(self) -> None:
         """End the noted process, if it is still the same."""
-        try:
-            note = json.loads((self.path / "process.json").read_bytes())
-        except FileNotFoundError:
-            return
-        if processes.find(note["pid"], note["created"]):
+        if (note := self._process()) and processes.find(note["pid"], note["created"]):
             processes.kill_group(note["pid"])
+
+    def _process(self) -> _Process | None:
+        try:
+            found: _Process = json.loads((self.path / "process.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return found
 
 
 class _Log:
-    """A growing log: every line once to `on_line`, the last ones kept."""
+    """A growing log file, read from where the last look ended."""
 
     def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
         self._path = path
-        self._on_line = on_line
         self._offset = 0
-        self._rest = b""
-        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self.lines = jobs.Lines(on_line)
 
     def drain(self, to_end: bool = False) -> None:
         """Hand on the lines that came since; at the end also one without its newline."""
@@ -200,10 +208,6 @@ class _Log:
             file.seek(self._offset)
             content = file.read()
         self._offset += len(content)
-        *lines, self._rest = (self._rest + content).split(b"\n")
-        if to_end and self._rest:
-            lines, self._rest = [*lines, self._rest], b""
-        for line in lines:
-            text = line.decode(errors="replace").rstrip("\r")
-            self.last.append(text)
-            self._on_line(text)
+        self.lines.feed(content)
+        if to_end:
+            self.lines.end()

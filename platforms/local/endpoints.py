@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets as random
 import time
 from typing import Final
 
+from platforms.endpoint_keys import ensure_keys, key_secret
 from platforms.local.endpoint_files import Desired, EndpointFiles, Observed
 from platforms.local.endpoint_ports import url
 from platforms.local.wishes import Wishes
@@ -29,7 +29,7 @@ class LocalEndpoints:
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
         """Wish, and wait until it is fulfilled; raises `NotReadyError`, or `PlatformError` without a supervisor."""
         self._require_supervisor(spec)
-        self._secrets.create(key_secret(spec.recipe, spec.environment), f"default {random.token_urlsafe(32)}\n")
+        ensure_keys(self._secrets, spec.recipe, spec.environment)
         desired = self._wishes.wish(spec)
         observed = self._await(desired)
         if observed.state == "failed":
@@ -55,6 +55,10 @@ class LocalEndpoints:
             if time.monotonic() > end:
                 raise PlatformError(f"{environment} endpoint of {recipe} does not stop: see `ridgeline status`")
             time.sleep(POLL_SECONDS)
+
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """An idle replica costs nothing here, so everything stays."""
+        return False
 
     def _take_back(self, desired: Desired, observed: Observed) -> None:
         """Wish for what still serves, so that a restart does not try the failed image again."""
@@ -100,11 +104,6 @@ class LocalEndpoints:
             ready=ready,
             key_secret=key_secret(spec.recipe, spec.environment),
         )
-
-
-def key_secret(recipe: str, environment: Environment) -> str:
-    """The name under which `Secrets` holds an endpoint's keys."""
-    return f"scoring-{recipe}-{environment}"
 
 
 def _name(spec: EndpointSpec) -> str:

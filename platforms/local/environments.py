@@ -41,14 +41,16 @@ def environment(folder: Path, requirements: Path) -> Path:
     return python
 
 
-def run(command: Sequence[str], folder: Path) -> None:
-    """Run a command in a folder; raises `PlatformError` with its last lines if it fails."""
+def run(command: Sequence[str], folder: Path) -> list[str]:
+    """Run a command in a folder; returns its lines, and raises `PlatformError` with the last ones if it fails."""
     result = subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    lines = result.stdout.splitlines()
     if result.returncode:
-        lines = "\n".join(result.stdout.splitlines()[-LAST_LINES:])
-        raise PlatformError(f"`{' '.join(command)}` failed with exit code {result.returncode}:\n{lines}")
+        last = "\n".join(lines[-LAST_LINES:])
+        raise PlatformError(f"`{' '.join(command)}` failed with exit code {result.returncode}:\n{last}")
+    return lines
 
 
 def _install(home: Path, python: Path, requirements: Path) -> None:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from platforms.protocols import PlatformError
+from platforms import names
 
 TEMPORARY: Final = ".tmp-"
 """Names that begin so are half-written files; a crash may leave some, readers skip them."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def checked_name(kind: str, name: str) -> str:
-    """The name, if it can be the name of a file; raises `PlatformError`."""
-    if not _NAME.fullmatch(name):
-        raise PlatformError(f"{kind} {name!r} is no valid name: use letters, digits, '.', '_' and '-'")
-    return name
+checked_name: Final = names.checked
 
 
 def temporary_beside(path: Path) -> Path:

@@ -6,23 +6,20 @@ image's packages; images with equal requirements share one. Both appear whole or
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from platforms.image_context import SHORT, image_of
 from platforms.local import files
 from platforms.local.environments import environment, run
-from platforms.protocols import Image, NotFoundError, PlatformError
+from platforms.protocols import Image, NotFoundError, PlatformError, unheard
 from platforms.settings import Settings
-from scoring_service.context import MANIFEST, ContextError, Manifest
 
 REQUIREMENTS: Final = "requirements.txt"
-SHORT: Final = 12
-"""Digits of a digest that name an image."""
 BUILD: Final = {"docker": "build", "buildah": "bud"}
 
 
@@ -34,16 +31,17 @@ class LocalImages:
         self._images = settings.state_dir / "images"
         self._envs = settings.state_dir / "envs"
 
-    def build(self, context: Path, recipe: str, model_version: int) -> Image:
+    def build(
+        self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = unheard
+    ) -> Image:
         """Keep the context and make its environment; raises `PlatformError` if it is not what its manifest says."""
-        digest = digest_of(context)
-        image = Image(f"{recipe}:{model_version}-{digest[:SHORT]}", digest)
+        image = image_of(context, recipe, model_version)
         python = environment(self._envs, context / REQUIREMENTS)
-        folder = self._images / files.checked_name("recipe", recipe) / digest[:SHORT]
+        folder = self._images / files.checked_name("recipe", recipe) / image.digest[:SHORT]
         if not folder.exists():
             _keep(context, folder, python)
         if self._engine != "process":
-            _build_oci(self._engine, folder, image.name)
+            _build_oci(self._engine, folder, image.name, on_line)
         return image
 
     def locate(self, image: str) -> tuple[Path, Path]:
@@ -53,20 +51,6 @@ class LocalImages:
         if not found:
             raise NotFoundError(f"there is no image {image} in {self._images}: release its model version again")
         return found[0], environment(self._envs, found[0] / REQUIREMENTS)
-
-
-def digest_of(context: Path) -> str:
-    """The sha256 (hex) of all paths and contents; raises `PlatformError` where manifest and files differ."""
-    try:
-        manifest = Manifest.read(context)
-        manifest.verify(context)
-    except ContextError as error:
-        raise PlatformError(f"image context {context}: {error}") from error
-    files = {file.relative_to(context).as_posix() for file in context.rglob("*") if not file.is_dir()}
-    unlisted = sorted(files - manifest.files.keys() - {MANIFEST})
-    if unlisted:
-        raise PlatformError(f"image context {context}: {unlisted} are not in {MANIFEST}, so the digest misses them")
-    return hashlib.sha256(json.dumps(manifest.files, sort_keys=True).encode()).hexdigest()
 
 
 def _keep(context: Path, folder: Path, python: Path) -> None:
@@ -86,10 +70,11 @@ def _keep(context: Path, folder: Path, python: Path) -> None:
                 raise
 
 
-def _build_oci(engine: str, folder: Path, tag: str) -> None:
+def _build_oci(engine: str, folder: Path, tag: str, on_line: Callable[[str], None]) -> None:
     binary = shutil.which(engine)
     if binary is None:
         raise PlatformError(
             f"{engine} is not installed, but RIDGELINE_IMAGE_ENGINE names it: install it or set `process`"
         )
-    run([binary, BUILD[engine], "--tag", tag, str(folder)], folder)
+    for line in run([binary, BUILD[engine], "--tag", tag, str(folder)], folder):
+        on_line(line)

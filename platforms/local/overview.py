@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypedDict
 
+from platforms import selection
 from platforms.local import control, processes
 from platforms.local.endpoint_files import EndpointFiles
-from platforms.local.endpoints import LocalEndpoints
 from platforms.local.record import Entry
-from platforms.local.secrets import FileSecrets
 from platforms.protocols import EndpointStatus, Environment
 from platforms.settings import ROOT, Settings
+from recipes import catalog
 
 ENVIRONMENTS: tuple[Environment, ...] = ("qa", "prod")
 
@@ -61,8 +61,10 @@ def _service(entry: Entry) -> dict[str, object]:
 
 
 def _endpoints(settings: Settings) -> list[EndpointStatus]:
-    endpoints = LocalEndpoints(settings, FileSecrets(settings.state_dir / "secrets"))
-    recipes = sorted({file.parent.name for file in EndpointFiles(settings).desired_files()})
+    """Those of every recipe, and on this machine also those whose recipe is gone."""
+    endpoints = selection.endpoints(settings)
+    left = {file.parent.name for file in EndpointFiles(settings).desired_files()}
+    recipes = sorted(left.union(catalog.names()))
     found = (endpoints.status(recipe, environment) for recipe in recipes for environment in ENVIRONMENTS)
     return [status for status in found if status]
 
@@ -76,7 +78,8 @@ def _endpoint(settings: Settings, status: EndpointStatus) -> dict[str, object]:
         "model_version": status.model_version,
         "image": status.image.name,
         "ready": status.ready,
-        "key_file": str(_relative(key_file)),
+        "key_secret": status.key_secret,
+        "key_file": str(_relative(key_file)) if key_file.exists() else None,
     }
 
 

@@ -7,15 +7,17 @@ import socket
 
 import psutil
 
+from platforms import selection
 from platforms.protocols import PlatformError
 from platforms.settings import Settings
 
-SERVED = ("prefect_port", "qa_port", "prod_port")
+ENDPOINTS = ("qa_port", "prod_port")
 
 
 def require_free(settings: Settings) -> None:
     """Raise `PlatformError` naming every port that is taken, and its setting."""
-    ports = {name: getattr(settings, name) for name in SERVED}
+    names = ("prefect_port", *(ENDPOINTS if selection.duties(settings).serves else ()))
+    ports = {name: getattr(settings, name) for name in names}
     taken = {name: port for name, port in ports.items() if not free(settings.host, port)}
     if taken:
         lines = (f"port {port} is taken{_owner(port)}: set RIDGELINE_{name.upper()}" for name, port in taken.items())

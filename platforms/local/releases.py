@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from platforms.local.journal import FileJournal
+from platforms.local.journal import file_journal
 from platforms.protocols import EndpointSpec, Image, JournalEntry
 from platforms.settings import Settings
 
@@ -15,7 +15,7 @@ SERVING = ("released", "rolled back")
 def recorded(settings: Settings) -> list[EndpointSpec]:
     """The newest release of each recipe and environment; raises `PlatformError` if a journal was tampered with."""
     root = settings.state_dir / "journal"
-    journal = FileJournal(root)
+    journal = file_journal(root)
     recipes = sorted(file.stem for file in root.glob("*.jsonl"))
     return [spec for recipe in recipes for spec in newest(journal.entries(recipe))]
 

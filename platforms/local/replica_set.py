@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from platforms.endpoint_keys import key_secret
 from platforms.local.endpoint_files import Desired, Observed, State, write
 from platforms.local.endpoint_ports import listen, url
-from platforms.local.endpoints import key_secret
 from platforms.local.replica import Launch, Replica
 from platforms.local.status import ServiceStatus
 from platforms.local.traffic import traffic_root

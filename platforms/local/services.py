@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 
+from platforms import selection
 from platforms.local import postgres, processes, sockets
+from platforms.local.launcher import PRELOADED
 from platforms.local.service import Spec
 from platforms.local.traffic import traffic_root
 from platforms.settings import ROOT, Settings
@@ -97,8 +99,9 @@ def server(settings: Settings, database_url: str) -> Spec:
 
 def clients(settings: Settings) -> list[Spec]:
     """What works for the server, and waits for it by itself."""
-    names = (worker, launcher, *([listener] if LISTENER else []), shipper)
-    return [make(settings) for make in names]
+    shippers = [shipper] if selection.duties(settings).serves else []
+    makers = (worker, launcher, *([listener] if LISTENER else []), *shippers)
+    return [make(settings) for make in makers]
 
 
 def worker(settings: Settings) -> Spec:
@@ -126,7 +129,9 @@ def launcher(settings: Settings) -> Spec:
         "MPLBACKEND": "agg",
     }
     program = Path(__file__).with_name("launcher.py")
-    spec = _python(settings, "launcher", (sys.executable, "-P", str(program), str(socket)), names)
+    imports = selection.duties(settings).imports
+    modules = (*PRELOADED, *imports) if imports else ()
+    spec = _python(settings, "launcher", (sys.executable, "-P", str(program), str(socket), *modules), names)
     return dataclasses.replace(spec, check=_pongs(socket), prepare=functools.partial(socket.unlink, missing_ok=True))
 
 

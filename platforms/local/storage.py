@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
+from platforms import paths
 from platforms.local import files
 from platforms.protocols import Blob, NotFoundError, PlatformError
 from platforms.settings import Settings
@@ -102,11 +103,9 @@ class LocalStorage:
         return Blob(file.relative_to(self._root).as_posix(), status.st_size, etag)
 
     def _path(self, path: str) -> Path:
-        parts = PurePosixPath(path).parts
-        found = self._root.joinpath(*parts)
-        inside = parts and ".." not in parts and not path.startswith("/") and "\0" not in path
-        if not inside or not found.resolve().is_relative_to(self._root):
-            raise PlatformError(f"blob path {path!r} leaves the storage folder: use a relative path without '..'")
+        found = self._root.joinpath(*paths.parts(path))
+        if not found.resolve().is_relative_to(self._root):
+            raise paths.outside(path)
         if found.name.startswith(files.TEMPORARY):
             raise PlatformError(
                 f"blob path {path!r} is reserved: names that begin with {files.TEMPORARY!r} are not read"

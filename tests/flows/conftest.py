@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from platforms import selection
+from platforms.jobs import Usage
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.protocols import JobFailedError, Platform, TrainingJob
@@ -30,7 +31,9 @@ class ScriptedCompute:
         if self.shift < 0:
             raise JobFailedError(f"job {job.name} ended with 1:\nsingular matrix")
         folder = self.folder / job.name
-        return folder if folder.exists() else make_outputs(folder, self.shift)
+        if not folder.exists():
+            Usage(3.0, 60.0, 0.01, "USD").write(make_outputs(folder, self.shift))
+        return folder
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from flows.retrain import retrain
 from platforms.protocols import Platform
 from tests.flows.conftest import ScriptedCompute, content
+from tests.flows.test_build import artifacts
 
 
 def test_the_first_model_is_registered_with_its_lineage(loop_platform: Platform, data: int) -> None:
@@ -80,6 +82,15 @@ def test_a_failing_job_fails_the_run_with_its_last_lines(
     run = state.state_details.flow_run_id
     assert b"dataset version" in content(loop_platform, f"logs/diabetes/{run}/training.log")
     assert loop_platform.lock.owner("diabetes/retrain") is None
+
+
+def test_what_the_job_took_is_shown_and_kept_with_the_model(loop_platform: Platform, data: int) -> None:
+    state = retrain(return_state=True)
+    tags = loop_platform.registry.get("diabetes", 1).tags
+    took = {"queue_seconds": "3.0", "node_seconds": "60.0", "estimated_cost": "0.0100 USD"}
+    assert took.items() <= tags.items()
+    shown = json.loads(str(artifacts(state)["diabetes-job"].data))
+    assert {row["what"]: row["value"] for row in shown} == took
 
 
 def test_there_is_nothing_to_train_on_before_the_first_batch(loop_platform: Platform) -> None:

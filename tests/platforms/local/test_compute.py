@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.jobs import Usage
 from platforms.local.compute import LocalCompute
 from platforms.protocols import JobFailedError, PlatformError, TrainingJob
 
@@ -67,8 +68,11 @@ def test_a_job_runs_once_and_tells_its_lines_each_time(tmp_path: Path) -> None:
     local = compute(tmp_path, "print('fitted', file=sys.stderr); finish(); print('é no newline', end='')")
     outputs = local.run(JOB, lines.append)
     assert (outputs / "result.json").exists()
-    assert lines[0].endswith(f"--recipe r --dataset-version 7 --out {outputs} --param=alpha=0.4 --param=warm=True")
+    assert lines[0].endswith(f"--recipe r --dataset-version 7 --param=alpha=0.4 --param=warm=True --out {outputs}")
     assert lines[1:] == ["fitted", "é no newline"]
+    usage = Usage.read(outputs)
+    assert usage
+    assert 0 < usage.node_seconds < 30
     again: list[str] = []
     assert local.run(JOB, again.append) == outputs
     assert again == lines

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from platforms.local.images import LocalImages, digest_of
+from platforms.image_context import digest_of
+from platforms.local.images import LocalImages
 from platforms.protocols import Image, NotFoundError, PlatformError
 from platforms.settings import Settings
 from tests.scoring_service.contexts import make_context, write_manifest
@@ -121,10 +122,12 @@ def test_an_unknown_image_is_not_found(images: LocalImages, name: str) -> None:
 def test_an_engine_builds_the_same_context(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    _fake(tmp_path / "bin", engine, 'echo "$@" > "$0.called"')
+    _fake(tmp_path / "bin", engine, 'echo "$@" > "$0.called"; echo step 1; echo step 2')
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
     images = LocalImages(settings.model_copy(update={"image_engine": engine}))
-    image = images.build(bare_context(tmp_path / "context"), "diabetes", 1)
+    lines: list[str] = []
+    image = images.build(bare_context(tmp_path / "context"), "diabetes", 1, lines.append)
+    assert lines == ["step 1", "step 2"]
     called = (tmp_path / "bin" / f"{engine}.called").read_text().split()
     verb = {"docker": "build", "buildah": "bud"}[engine]
     assert called == [verb, "--tag", image.name, str(images.locate(image.name)[0])]

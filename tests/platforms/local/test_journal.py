@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from platforms.local.journal import FileJournal
+from platforms.journal import HashedJournal
+from platforms.local.journal import file_journal
 from platforms.protocols import PlatformError
 from tests.platforms.contracts.journal import JournalContract
 
 
 class TestFileJournal(JournalContract):
     @pytest.fixture
-    def journal(self, tmp_path: Path) -> FileJournal:
-        return FileJournal(tmp_path / "journal")
+    def journal(self, tmp_path: Path) -> HashedJournal:
+        return file_journal(tmp_path / "journal")
 
 
-def filled(folder: Path) -> tuple[FileJournal, Path]:
-    journal = FileJournal(folder)
+def filled(folder: Path) -> tuple[HashedJournal, Path]:
+    journal = file_journal(folder)
     for number in range(3):
         journal.append("r", "promote", reason=f"reason {number}", flow_run=f"f{number}", details={"mse": number})
     return journal, folder / "r.jsonl"
@@ -50,7 +51,7 @@ def test_tampering_names_the_entry(tmp_path: Path, change: Callable[[list[bytes]
 
 def test_a_forged_hash_breaks_the_next_entry(tmp_path: Path) -> None:
     journal, file = filled(tmp_path)
-    other = FileJournal(tmp_path / "other")
+    other = file_journal(tmp_path / "other")
     other.append("r", "promote", reason="forged", flow_run="f0", details={"mse": 0})
     forged = (tmp_path / "other" / "r.jsonl").read_bytes().splitlines()[0]
     file.write_bytes(b"\n".join([forged, *file.read_bytes().splitlines()[1:], b""]))
@@ -80,4 +81,4 @@ def test_a_last_line_that_only_lacks_its_newline_counts(tmp_path: Path) -> None:
 
 def test_names_that_are_no_recipes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match=r"recipe '\.\./x' is no valid name"):
-        FileJournal(tmp_path).entries("../x")
+        file_journal(tmp_path).entries("../x")

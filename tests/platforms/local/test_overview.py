@@ -4,6 +4,7 @@ import os
 
 from platforms.local import overview, record
 from platforms.local.endpoint_files import EndpointFiles, Observed, write
+from platforms.local.secrets import FileSecrets
 from platforms.local.status import ServiceStatus
 from platforms.protocols import EndpointSpec, Image
 from platforms.settings import Settings
@@ -19,6 +20,8 @@ def test_services_and_endpoints_are_listed(settings: Settings) -> None:
     settings.state_dir.mkdir()
     files = EndpointFiles(settings)
     spec = EndpointSpec("diabetes", "prod", Image("diabetes:1-abc", "1" * 64), 1)
+    keys = settings.state_dir / "secrets"
+    FileSecrets(keys).create("scoring-diabetes-prod", "default key")
     desired = files.want(spec, settings.prod_port)
     write(files.observed_file("diabetes", "prod"), Observed(desired.generation, "ready", spec, 2))
     record.write(settings, "up", [ServiceStatus("server", os.getpid(), True, settings.prefect_url)])
@@ -34,7 +37,8 @@ def test_services_and_endpoints_are_listed(settings: Settings) -> None:
             "model_version": 1,
             "image": "diabetes:1-abc",
             "ready": True,
-            "key_file": str(settings.state_dir / "secrets" / "scoring-diabetes-prod"),
+            "key_secret": "scoring-diabetes-prod",
+            "key_file": str(keys / "scoring-diabetes-prod"),
         }
     ]
     lines = overview.table(found).splitlines()

@@ -32,3 +32,9 @@ def test_every_taken_port_has_its_line(settings: Settings, monkeypatch: pytest.M
     lines = str(raised.value).splitlines()
     assert [line.rsplit(maxsplit=1)[1] for line in lines] == ["RIDGELINE_PREFECT_PORT", "RIDGELINE_PROD_PORT"]
     assert "pid" not in str(raised.value)
+
+
+def test_ports_of_endpoints_do_not_count_where_none_are_here(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"platform": "azure"})
+    with socket.create_server(("127.0.0.1", settings.qa_port)):
+        ports.require_free(elsewhere)

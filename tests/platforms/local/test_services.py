@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -121,4 +122,15 @@ def test_the_database_must_accept(settings: Settings) -> None:
         listener.bind(str(folder / ".s.PGSQL.5432"))
         listener.listen()
         assert asyncio.run(result(spec.check))
+    postgres.wipe(settings.state_dir)
+
+
+def test_what_the_supervisor_runs_depends_on_where_the_endpoints_are(settings: Settings) -> None:
+    def names(platform: Literal["local", "azure"]) -> dict[str, tuple[str, ...]]:
+        made = services.clients(settings.model_copy(update={"platform": platform}))
+        return {spec.name: spec.command for spec in made}
+
+    assert names("local").keys() - names("azure").keys() == {"shipper"}
+    assert "azure.ai.ml" in names("azure")["launcher"]
+    assert "prefect.engine" in names("azure")["launcher"]
     postgres.wipe(settings.state_dir)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from platforms.local import datasets as module
-from platforms.local.datasets import DeltaStore
+from platforms import delta as module
+from platforms.delta import DeltaStore
 from platforms.protocols import ConflictError, PlatformError
 from tests.platforms.contracts.datasets import DatasetsContract, arrived, batch
 
@@ -22,7 +22,7 @@ class TestDeltaStore(DatasetsContract):
 
 SCRIPT = """
 import sys
-from platforms.local.datasets import DeltaStore
+from platforms.delta import DeltaStore
 from tests.platforms.contracts.datasets import batch
 store = DeltaStore(sys.argv[1])
 for name in ("a", "b", "c"):
@@ -33,7 +33,7 @@ for name in ("a", "b", "c"):
 
 def test_processes_at_once_land_every_batch_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    started = [subprocess.Popen([*command, str(number)], cwd=Path(__file__).parents[3]) for number in range(2)]
+    started = [subprocess.Popen([*command, str(number)], cwd=Path(__file__).parents[2]) for number in range(2)]
     assert [process.wait(60) for process in started] == [0, 0]
     store = DeltaStore(tmp_path)
     assert sorted(row[2] for row in arrived(store, "r") if row[2] >= 1000) == [1000.0 + ord(name) for name in "abc"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable, WriterProperties
 
 ATTEMPTS: Final = 60
+INTERRUPTIONS: Final = 3
+"""How many attempts may end without an answer."""
 _SIGN: Final = 2**63
 _FOREVER: Final = "interval 36500 days"
 _CONFIGURATION: Final = {
@@ -46,11 +48,19 @@ class _Spool:
     fingerprint: Fingerprint
 
 
-class DeltaStore:
-    """The dataset port on Delta tables at `<root>/<recipe>`."""
+def _no_options() -> dict[str, str]:
+    return {}
 
-    def __init__(self, root: str | Path) -> None:
+
+class DeltaStore:
+    """The dataset port on Delta tables at `<root>/<recipe>`.
+
+    `options` are what Delta needs to get at the root, asked for each time: a token in them does not live long.
+    """
+
+    def __init__(self, root: str | Path, options: Callable[[], dict[str, str]] = _no_options) -> None:
         self._root = str(root).rstrip("/")
+        self._options = options
 
     def location(self, recipe: str) -> str:
         """Where the recipe's table is."""
@@ -72,7 +82,7 @@ class DeltaStore:
             if spool.fingerprint.rows == 0:
                 raise PlatformError(f"batch {batch_id!r} of {recipe!r} has no rows: nothing to append")
             for attempt in range(ATTEMPTS):
-                if self._commit(recipe, spool, batch_id):
+                if self._attempt(recipe, spool, batch_id, attempt):
                     return self.version(recipe)
                 time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
         raise ConflictError(
@@ -102,10 +112,19 @@ class DeltaStore:
         """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
         return self._existing(recipe, version).to_pyarrow_dataset().scanner().to_reader()
 
+    def _attempt(self, recipe: str, spool: _Spool, batch_id: str, number: int) -> bool:
+        """Commit; if the connection broke, nobody knows whether it was done, and the next attempt looks."""
+        try:
+            return self._commit(recipe, spool, batch_id)
+        except OSError as error:
+            if number < INTERRUPTIONS:
+                return False
+            raise PlatformError(f"the table {self.location(recipe)} cannot be written: {error}") from error
+
     def _commit(self, recipe: str, spool: _Spool, batch_id: str) -> bool:
         """Append to the version that is newest now, unless the batch is in it; False if somebody was faster."""
         from deltalake import CommitProperties, Transaction, write_deltalake
-        from deltalake.exceptions import CommitFailedError, DeltaError
+        from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
         table = self._created(recipe, spool.schema)
         names = (_batch(batch_id), _rows(str(spool.fingerprint)))
@@ -130,10 +149,12 @@ class DeltaStore:
             )
         except CommitFailedError:
             return False
-        except DeltaError as error:
+        except SchemaMismatchError as error:
             raise PlatformError(
                 f"batch {batch_id!r} does not fit the table {self.location(recipe)}: {error}"
             ) from error
+        except DeltaError as error:
+            raise PlatformError(f"the table {self.location(recipe)} cannot be written: {error}") from error
         return True
 
     def _open(self, recipe: str, version: int | None = None) -> DeltaTable | None:
@@ -144,13 +165,17 @@ class DeltaStore:
         if version is not None and version < 1:
             return None
         try:
-            return DeltaTable(self.location(recipe), version=version)
+            return DeltaTable(self.location(recipe), version=version, storage_options=self._options())
         except TableNotFoundError:
             return None
-        except DeltaError as error:
-            if version is not None:
+        except (DeltaError, OSError) as error:
+            if version is not None and self._lacks(recipe, version):
                 return None
             raise PlatformError(f"the table {self.location(recipe)} cannot be read: {error}") from error
+
+    def _lacks(self, recipe: str, version: int) -> bool:
+        newest = self._open(recipe)
+        return newest is None or newest.version() < version
 
     def _existing(self, recipe: str, version: int | None = None) -> DeltaTable:
         table = self._open(recipe, version)
@@ -162,15 +187,22 @@ class DeltaStore:
         return table
 
     def _created(self, recipe: str, schema: pa.Schema) -> DeltaTable:
-        from deltalake import DeltaTable
+        from deltalake import CommitProperties, DeltaTable
         from deltalake.exceptions import DeltaError
 
         table = self._open(recipe)
         if table is not None:
             return table
         try:
-            return DeltaTable.create(self.location(recipe), _with_arrival(schema), configuration=_CONFIGURATION)
-        except DeltaError as error:
+            return DeltaTable.create(
+                self.location(recipe),
+                _with_arrival(schema),
+                configuration=_CONFIGURATION,
+                storage_options=self._options(),
+                # Another writer's table would get a second, empty version.
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+        except (DeltaError, OSError) as error:
             table = self._open(recipe)
             if table is None:
                 raise PlatformError(f"the table {self.location(recipe)} cannot be created: {error}") from error

@@ -1,0 +1,25 @@
+"""`ridgeline key`: an API key of an endpoint, for a shell."""
+
+from __future__ import annotations
+
+import click
+
+from cli import recipe_name
+from platforms.protocols import Environment
+
+
+@click.command()
+@click.argument("recipe")
+@click.argument("environment", type=click.Choice(["qa", "prod"]), default="prod")
+def key(recipe: str, environment: Environment) -> None:
+    """Print an API key of RECIPE's endpoint, in prod unless ENVIRONMENT says otherwise.
+
+    Made for a command line: -H "Authorization: Bearer $(ridgeline key diabetes)".
+    """
+    from cli.services import plain_errors
+    from platforms.endpoint_keys import key_secret
+    from platforms.selection import current
+
+    with plain_errors():
+        keys = current().secrets.get(key_secret(recipe_name.known(recipe), environment))
+    click.echo(keys.split()[1])

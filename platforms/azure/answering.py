@@ -1,0 +1,43 @@
+"""What an endpoint answers at its address, asked from here."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+import httpx
+
+from platforms.protocols import EndpointSpec
+
+SECONDS: Final = 5.0
+
+
+def is_ready(url: str) -> bool:
+    """Whether a replica answers there, and says that it is ready."""
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"{url}/health/ready", timeout=SECONDS).is_success
+    return False
+
+
+def serves(url: str, spec: EndpointSpec) -> bool:
+    """Whether what answers there runs this image of this model version."""
+    with suppress(httpx.HTTPError, ValueError):
+        said = httpx.get(f"{url}/metadata", timeout=SECONDS).json()
+        return is_ready(url) and (said["image_digest"], said["model_version"]) == (
+            spec.image.digest,
+            spec.model_version,
+        )
+    return False
+
+
+def accepts(url: str, keys: str) -> bool:
+    """Whether every key of a secret, `<id> <key>` a line, is known there."""
+    with suppress(httpx.HTTPError):
+        given = [line.split()[1] for line in keys.splitlines() if line.strip()]
+        return all(_asked(url, key) != httpx.codes.UNAUTHORIZED for key in given)
+    return False
+
+
+def _asked(url: str, key: str) -> int:
+    headers = {"authorization": f"Bearer {key}"}
+    return httpx.post(f"{url}/score", json={}, headers=headers, timeout=SECONDS).status_code

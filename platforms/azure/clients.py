@@ -1,0 +1,75 @@
+"""Clients of Azure's services, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from platforms.azure import credentials
+from platforms.azure.settings import AzureSettings
+from platforms.protocols import PlatformError
+
+if TYPE_CHECKING:
+    from azure.keyvault.secrets import SecretClient
+    from azure.storage.blob import ContainerClient
+    from azure.storage.queue import QueueClient
+
+Client = TypeVar("Client")
+
+
+def container(settings: AzureSettings) -> ContainerClient:
+    """The blob container of everything that Ridgeline stores; raises `PlatformError` if no account is set."""
+    from azure.storage.blob import ContainerClient
+
+    from platforms.azure.patience import Patience
+
+    patience = Patience(settings.retries, settings.retry_wait)
+    options = {"retry_policy": patience, "connection_timeout": settings.timeout, "read_timeout": settings.timeout}
+    if connection := credentials.connection_string(settings):
+        return ContainerClient.from_connection_string(connection, settings.container, **options)
+    if not (settings.storage_account or settings.storage_endpoint or settings.storage_block):
+        raise unset("storage_account")
+    identity = credentials.storage_identity(settings)
+    return ContainerClient(credentials.storage_address(settings), settings.container, credential=identity, **options)
+
+
+def queue(settings: AzureSettings, name: str) -> QueueClient:
+    """A queue of the storage account; messages are taken as they are, since not all of them are well-formed."""
+    from azure.storage.queue import QueueClient
+
+    options = {"connection_timeout": settings.timeout, "read_timeout": settings.timeout, **retries(settings)}
+    if connection := credentials.connection_string(settings):
+        return QueueClient.from_connection_string(connection, name, **options)
+    identity = credentials.credential(settings)
+    return QueueClient(settings.queue_address, name, credential=identity, **options)
+
+
+def vault(settings: AzureSettings) -> SecretClient:
+    """The Key Vault; raises `PlatformError` if none is set."""
+    from azure.keyvault.secrets import SecretClient
+
+    if settings.key_vault is None:
+        raise unset("key_vault")
+    return SecretClient(settings.key_vault, credentials.credential(settings), **retries(settings))
+
+
+def retries(settings: AzureSettings) -> dict[str, Any]:
+    """How often and after which waits clients built on azure-core send a request again; they keep to Retry-After."""
+    counts = ("retry_total", "retry_connect", "retry_read", "retry_status")
+    return {**dict.fromkeys(counts, settings.retries), "retry_backoff_factor": settings.retry_wait}
+
+
+def unset(field: str) -> PlatformError:
+    """What to raise for a setting that is needed and has no value."""
+    return PlatformError(f"RIDGELINE_AZURE_{field.upper()} is not set: docs/azure.md says what to choose")
+
+
+def management(settings: AzureSettings, kind: Callable[..., Client]) -> Client:
+    """A client of Azure Resource Manager, of the given class."""
+    return kind(
+        credentials.credential(settings),
+        settings.subscription_id,
+        base_url=settings.resource_manager,
+        credential_scopes=[f"{settings.resource_manager}/.default"],
+        **retries(settings),
+    )

@@ -1,0 +1,233 @@
+"""Endpoints on Container Instances: one group each, replaced in place.
+
+While a group is replaced it does not answer, which is good enough for qa. One that does not become ready is replaced
+once more, by what served before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from platforms.azure import answering, clients, container_group
+from platforms.azure.container_group import PORT, GroupParts
+from platforms.azure.endpoint_names import EndpointNames
+from platforms.azure.errors import told
+from platforms.azure.settings import AzureSettings
+from platforms.endpoint_keys import ensure_keys, key_secret
+from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, NotReadyError, Secrets
+
+if TYPE_CHECKING:
+    from azure.mgmt.containerinstance import ContainerInstanceManagementClient
+    from azure.mgmt.containerinstance.models import ContainerGroup
+
+ASKED: Final = "ridgeline-image"
+"""Tag: `<model version> <image reference>` that the group shall serve."""
+SERVED: Final = "ridgeline-served"
+"""Tag: the same of what last passed its readiness."""
+LOOK_SECONDS: Final = 0.5
+CRASHES: Final = 3
+"""Restarts after which a new container is given up."""
+LAST_LINES: Final = 20
+LAST_EVENTS: Final = 5
+
+
+class ContainerInstances:
+    """Implements `Endpoints`."""
+
+    def __init__(self, settings: AzureSettings, secrets: Secrets, locate: Callable[[Image], str]) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._locate = locate
+
+    def apply(self, spec: EndpointSpec) -> EndpointStatus:
+        """Serve the image; raises `NotReadyError` with events and last lines, or `PlatformError`."""
+        live = self._find(spec.recipe, spec.environment)
+        before = _spec(live, SERVED, spec.recipe, spec.environment) if live else None
+        if live and before == spec and self._is_served(live, spec):
+            return self._status(spec, live, ready=True)
+        try:
+            return self._serve(spec, before)
+        except NotReadyError as error:
+            undone = self._undo(spec, before)
+            raise NotReadyError(
+                f"{_shown(spec)} did not become ready with {spec.image.name}, {undone}: {error}"
+            ) from None
+
+    def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
+        """What the group serves, or shall serve before it ever did; None if there is no group."""
+        live = self._find(recipe, environment)
+        asked = _spec(live, ASKED, recipe, environment) if live else None
+        if live is None or asked is None:
+            return None
+        served = _spec(live, SERVED, recipe, environment)
+        return self._status(served or asked, live, ready=served == asked and _is_running(live))
+
+    def withdraw(self, recipe: str, environment: Environment) -> None:
+        """Delete the group and wait until it is gone; no group is no error."""
+        with told(f"deletion of container group {self._name(recipe, environment)}"):
+            place = self._place(recipe, environment)
+            self._groups.begin_delete(*place, polling_interval=self._settings.poll_seconds).result()
+
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """Keep, stop or delete the group, as the settings want it after the tests; True unless it serves on."""
+        if self._find(recipe, environment) is None:
+            return True
+        match self._settings.qa_after_tests:
+            case "stop":
+                with told(f"stop of container group {self._name(recipe, environment)}"):
+                    self._groups.stop(*self._place(recipe, environment))
+            case "delete":
+                self.withdraw(recipe, environment)
+        return self._settings.qa_after_tests != "keep"
+
+    def _serve(self, spec: EndpointSpec, before: EndpointSpec | None) -> EndpointStatus:
+        tags = {ASKED: _tag(spec)} | ({SERVED: _tag(before)} if before else {})
+        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        made = container_group.group(GroupParts(spec, self._locate(spec.image), keys, tags), self._settings)
+        live = self._put(spec, made)
+        live = self._await_ready(spec, live)
+        self._tag_served(spec)
+        return self._status(spec, live, ready=True)
+
+    def _put(self, spec: EndpointSpec, made: ContainerGroup) -> ContainerGroup:
+        from azure.core.exceptions import HttpResponseError
+
+        live = self._find(spec.recipe, spec.environment)
+        if live and _fixed(live) != _fixed(made):
+            self.withdraw(spec.recipe, spec.environment)  # Azure does not change these in place.
+        with told(f"container group {self._name(spec.recipe, spec.environment)}"):
+            try:
+                poller = self._groups.begin_create_or_update(
+                    *self._place(spec.recipe, spec.environment), made, polling_interval=self._settings.poll_seconds
+                )
+                return poller.result(self._settings.replica_timeout)
+            except HttpResponseError as error:
+                if error.error and error.error.code == "InaccessibleImage":
+                    raise NotReadyError(error.error.message) from None
+                raise
+
+    def _await_ready(self, spec: EndpointSpec, live: ContainerGroup) -> ContainerGroup:
+        end = time.monotonic() + self._settings.replica_timeout
+        # For a moment the old container may still answer.
+        while not answering.serves(_url(live), spec):
+            live = self._find(spec.recipe, spec.environment) or live
+            if reason := next(_hopeless(live), None):
+                raise NotReadyError(f"{reason}\n{self._explain(spec, live)}")
+            if time.monotonic() > end:
+                raise NotReadyError(f"it took over {self._settings.replica_timeout:g} s\n{self._explain(spec, live)}")
+            time.sleep(LOOK_SECONDS)
+        return live
+
+    def _is_served(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
+        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        return _is_running(live) and answering.serves(_url(live), spec) and answering.accepts(_url(live), keys)
+
+    def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
+        if before is None:
+            self.withdraw(spec.recipe, spec.environment)
+            return "nothing serves"
+        try:
+            self._serve(before, before)
+        except NotReadyError as error:
+            return f"and {before.image.name} did not come back ({error})"
+        return f"{before.image.name} still serves"
+
+    def _explain(self, spec: EndpointSpec, live: ContainerGroup) -> str:
+        return "\n".join(line for container in live.containers for line in self._told(spec, container))
+
+    def _told(self, spec: EndpointSpec, container: Any) -> Iterator[str]:  # noqa: ANN401 - the SDK has no types
+        view = container.instance_view
+        for event in (view.events or ())[-LAST_EVENTS:] if view else ():
+            yield f"container {container.name}: {event.name}: {event.message}"
+        with told(f"logs of container {container.name}"):
+            logs = self._client.containers.list_logs(
+                *self._place(spec.recipe, spec.environment), container.name, tail=LAST_LINES
+            )
+        yield f"last lines of container {container.name}:\n{(logs.content or '').rstrip()}"
+
+    def _tag_served(self, spec: EndpointSpec) -> None:
+        from azure.mgmt.containerinstance.models import Resource
+
+        tags = Resource(tags={ASKED: _tag(spec), SERVED: _tag(spec)})
+        with told(f"tags of container group {self._name(spec.recipe, spec.environment)}"):
+            self._groups.update(*self._place(spec.recipe, spec.environment), tags)
+
+    def _find(self, recipe: str, environment: Environment) -> ContainerGroup | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told(f"container group {self._name(recipe, environment)}"):
+            try:
+                return self._groups.get(*self._place(recipe, environment))
+            except ResourceNotFoundError:
+                return None
+
+    def _place(self, recipe: str, environment: Environment) -> tuple[str, str]:
+        return self._settings.resource_group, self._name(recipe, environment)
+
+    @staticmethod
+    def _name(recipe: str, environment: Environment) -> str:
+        return f"{EndpointNames.of(recipe).name}-{environment}"
+
+    @staticmethod
+    def _status(spec: EndpointSpec, live: ContainerGroup, *, ready: bool) -> EndpointStatus:
+        return EndpointStatus(
+            recipe=spec.recipe,
+            environment=spec.environment,
+            url=_url(live),
+            model_version=spec.model_version,
+            image=spec.image,
+            ready=ready,
+            key_secret=key_secret(spec.recipe, spec.environment),
+        )
+
+    @property
+    def _groups(self) -> Any:  # noqa: ANN401 - the SDK has no types
+        return self._client.container_groups
+
+    @cached_property
+    def _client(self) -> ContainerInstanceManagementClient:
+        from azure.mgmt.containerinstance import ContainerInstanceManagementClient
+
+        return clients.management(self._settings, ContainerInstanceManagementClient)
+
+
+def _spec(live: ContainerGroup, tag: str, recipe: str, environment: Environment) -> EndpointSpec | None:
+    version, _, image = (live.tags or {}).get(tag, "").partition(" ")
+    return EndpointSpec(recipe, environment, Image.parse(image), int(version)) if image else None
+
+
+def _tag(spec: EndpointSpec) -> str:
+    return f"{spec.model_version} {spec.image.reference}"
+
+
+def _fixed(found: ContainerGroup) -> object:
+    """What cannot be changed in a group that exists."""
+    containers = {each.name: each.resources.requests for each in found.containers}
+    volumes = sorted(volume.name for volume in found.volumes or () if volume.azure_file)
+    return {name: (asked.cpu, asked.memory_in_gb) for name, asked in containers.items()}, volumes, found.os_type
+
+
+def _is_running(live: ContainerGroup) -> bool:
+    states = [each.instance_view.current_state.state for each in live.containers if each.instance_view]
+    return live.provisioning_state == "Succeeded" and bool(states) and set(states) == {"Running"}
+
+
+def _hopeless(live: ContainerGroup) -> Iterator[str]:
+    if live.provisioning_state == "Failed":
+        yield f"container group {live.name} could not be provisioned"
+    for container in live.containers:
+        view = container.instance_view
+        crashes = view.restart_count or 0 if view else 0
+        if crashes >= CRASHES:
+            yield f"container {container.name} ended {crashes} times"
+
+
+def _url(live: ContainerGroup) -> str:
+    return f"http://{live.ip_address.fqdn or live.ip_address.ip}:{PORT}"
+
+
+def _shown(spec: EndpointSpec) -> str:
+    return f"{spec.environment} endpoint of {spec.recipe}"

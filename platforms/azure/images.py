@@ -1,0 +1,174 @@
+"""Scoring images in Azure Container Registry, built there by ACR Tasks: nobody needs Docker.
+
+An image is known by the digest of its context, and pulled by the digest of its manifest. A small blob at
+`images/<recipe>/<context digest>.json` says which manifest was built of which context, so a context is built once and
+no tag is ever written twice. A build is a task run with a name of its own, created by PUT: sent again, or attached to
+after a crash, it still is one build. (A run that is scheduled by POST could not be told from one whose request got
+lost.)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from platforms.azure import build_source, clients
+from platforms.azure.credentials import credential
+from platforms.azure.errors import told
+from platforms.azure.settings import AzureSettings
+from platforms.azure.tail import LAST_LOOKS, Tail
+from platforms.image_context import SHORT, image_of
+from platforms.jobs import Lines
+from platforms.protocols import Image, NotFoundError, PlatformError, Storage, unheard
+
+if TYPE_CHECKING:
+    from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
+    from azure.mgmt.containerregistrytasks.models import TaskRun
+
+FAILED: Final = frozenset({"Failed", "Canceled", "Error", "Timeout"})
+OVER: Final = FAILED | {"Succeeded"}
+NAME_LENGTH: Final = 50
+"""The longest name that a task run may have."""
+
+
+class AzureImages:
+    """Implements `ImageBuilder`."""
+
+    def __init__(self, settings: AzureSettings, storage: Storage) -> None:
+        self._settings = settings
+        self._storage = storage
+
+    def build(
+        self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = unheard
+    ) -> Image:
+        """Build the context folder, or give the image that was built of that digest before.
+
+        Raises:
+            PlatformError: The context is not what its manifest says, or the build failed; with its last lines.
+        """
+        image = image_of(context, recipe, model_version)
+        if not self._is_recorded(image):
+            with told(f"build of image {image.name} in registry {self._settings.registry}"):
+                run = self._run(image, context, Lines(on_line))
+            self._record(image, run.properties.output_images[0].digest)
+        return image
+
+    def pull_reference(self, image: Image) -> str:
+        """Where a container pulls the image from, by its manifest's digest; raises `NotFoundError`."""
+        try:
+            with self._storage.open(_path(image)) as record:
+                return str(json.loads(record.read())["reference"])
+        except NotFoundError:
+            raise NotFoundError(
+                f"image {image.name} was never built in registry {self._settings.registry}: "
+                "release its model version again"
+            ) from None
+
+    def _is_recorded(self, image: Image) -> bool:
+        try:
+            self._storage.stat(_path(image))
+        except NotFoundError:
+            return False
+        return True
+
+    def _record(self, image: Image, manifest: str) -> None:
+        repository = image.name.partition(":")[0]
+        reference = f"{self._settings.registry}.azurecr.io/{repository}@{manifest}"
+        content = {"image": image.reference, "reference": reference}
+        self._storage.write(_path(image), json.dumps(content).encode())
+
+    def _run(self, image: Image, context: Path, lines: Lines) -> Any:  # noqa: ANN401
+        """Build in a task run, or attach to the one that builds or has built this context."""
+        name = _task_run(image)
+        found = self._find(name)
+        if found is None or _status(found) in FAILED:
+            self._start(name, image, context)
+        return self._follow(name, image, lines)
+
+    def _find(self, name: str) -> TaskRun | None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            return self._client.task_runs.get(*self._registry, name)
+        except ResourceNotFoundError:
+            return None
+
+    def _start(self, name: str, image: Image, context: Path) -> None:
+        from azure.mgmt.containerregistrytasks import models
+
+        source = build_source.upload(self._client, *self._registry, context)
+        request = models.DockerBuildRequest(
+            source_location=source,
+            docker_file_path="Dockerfile",
+            image_names=[image.name],
+            is_push_enabled=True,
+            platform=models.PlatformProperties(os="Linux", architecture="amd64"),
+            agent_configuration=models.AgentProperties(cpu=self._settings.build_agent_cpus),
+        )
+        # An unchanged request would not run again, and a failed build shall.
+        properties = models.TaskRunProperties(run_request=request, force_update_tag=uuid.uuid4().hex)
+        run = models.TaskRun(location=self._settings.location, properties=properties)
+        self._client.task_runs.begin_create(*self._registry, name, run, polling=False)
+
+    def _follow(self, name: str, image: Image, lines: Lines) -> Any:  # noqa: ANN401
+        """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed."""
+        tail, looks = Tail(lines), 0
+        while True:
+            task_run = self._find(name)
+            if task_run and (run := task_run.properties.run_result):
+                complete = tail.read(self._log(run.properties.run_id))
+                looks += run.properties.status in OVER
+                if run.properties.status in OVER and (complete or looks == LAST_LOOKS):
+                    break
+            time.sleep(self._settings.poll_seconds)
+        lines.end()
+        if run.properties.status in FAILED:
+            raise self._failure(image, run, lines)
+        return run
+
+    def _log(self, run: str) -> str:
+        """A fresh address of a run's log."""
+        return str(self._client.runs.get_log_sas_url(*self._registry, run).log_link)
+
+    def _failure(self, image: Image, run: Any, lines: Lines) -> PlatformError:  # noqa: ANN401
+        reason = run.properties.run_error_message or f"it ended {run.properties.status}"
+        last = "\n".join(lines.last)
+        where = f"run {run.properties.run_id} of registry {self._settings.registry}"
+        return PlatformError(f"build of image {image.name} failed in {where}: {reason}. Last lines:\n{last}")
+
+    @property
+    def _registry(self) -> tuple[str, str]:
+        return self._settings.resource_group, self._settings.registry
+
+    @cached_property
+    def _client(self) -> ContainerRegistryTasksMgmtClient:
+        from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
+
+        settings = self._settings
+        base = settings.resource_manager.rstrip("/")
+        return ContainerRegistryTasksMgmtClient(
+            credential(settings),
+            settings.subscription_id,
+            base_url=base,
+            credential_scopes=[f"{base}/.default"],
+            **clients.retries(settings),
+        )
+
+
+def _path(image: Image) -> str:
+    return f"images/{image.name.partition(':')[0]}/{image.digest}.json"
+
+
+def _task_run(image: Image) -> str:
+    recipe = image.name.partition(":")[0].replace("_", "-")
+    return f"{recipe[: NAME_LENGTH - SHORT - 1]}-{image.digest[:SHORT]}"
+
+
+def _status(task_run: TaskRun) -> str | None:
+    run = task_run.properties.run_result
+    return run.properties.status if run else None

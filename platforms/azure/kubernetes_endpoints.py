@@ -1,0 +1,179 @@
+"""Endpoints on AKS: two tracks, stable and canary, behind one Service.
+
+`apply` brings stable to an image and stays until every replica serves it; what does not become ready is undone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from platforms.azure import answering, manifests
+from platforms.azure.endpoint_names import EndpointNames
+from platforms.azure.kubernetes_objects import (
+    AUTOSCALER,
+    DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    SECRET,
+    SERVICE,
+    STATEFUL_SET,
+    Objects,
+)
+from platforms.azure.kubernetes_rollout import LOOK_SECONDS, OvertakenError, Rollout
+from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, served_by
+from platforms.azure.manifests import Scale
+from platforms.azure.settings import AzureSettings
+from platforms.endpoint_keys import ensure_keys, key_secret
+from platforms.protocols import EndpointSpec, EndpointStatus, Environment, NotReadyError, PlatformError, Secrets
+
+HTTP_PORT: Final = 80
+
+
+class KubernetesEndpoints:
+    """Implements `Endpoints` in one namespace of one cluster."""
+
+    def __init__(
+        self, settings: AzureSettings, objects: Objects, namespace: str, secrets: Secrets, locate: Locate
+    ) -> None:
+        self._settings = settings
+        self._objects = objects
+        self._namespace = namespace
+        self._secrets = secrets
+        self._tracks = Tracks(settings, objects, namespace, locate)
+
+    def apply(self, spec: EndpointSpec) -> EndpointStatus:
+        """Serve the image on every stable replica; raises `NotReadyError`, `ConflictError` or `PlatformError`."""
+        live = self._tracks.find(spec.recipe, "stable")
+        before = served_by(live, spec.recipe, spec.environment) if live else None
+        try:
+            url = self._serve(spec)
+        except OvertakenError:
+            raise
+        except NotReadyError as error:
+            raise NotReadyError(f"{_shown(spec)} {self._undo(spec, before)}: {error}") from None
+        self._tracks.note_served(spec)
+        return self._status(spec, url, ready=True)
+
+    def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
+        """What stable serves, or shall serve before its first rollout is complete; None if there is no endpoint."""
+        live = self._tracks.find(recipe, "stable")
+        if live is None:
+            return None
+        spec = served_by(live, recipe, environment) or asked_of(live, recipe, environment)
+        url = self._url(spec)
+        ready = live.get("status", {}).get("readyReplicas", 0) > 0
+        return self._status(spec, url or "", ready=ready and url is not None)
+
+    def withdraw(self, recipe: str, environment: Environment) -> None:
+        """Take everything but the log volumes away, and wait until no replica is left."""
+        names = EndpointNames.of(recipe)
+        sets = [names.set("canary"), names.set("stable")]
+        self._objects.delete(AUTOSCALER, self._namespace, names.name)
+        for name in sets:
+            self._objects.delete(STATEFUL_SET, self._namespace, name)
+        self._objects.delete(DISRUPTION_BUDGET, self._namespace, names.name)
+        for name in sets:
+            if not Rollout(self._objects, self._namespace, name, "").await_gone(self._settings.replica_timeout):
+                raise PlatformError(f"{name} in AKS cluster {self._objects.cluster} does not end: see its pods")
+        after = [(SERVICE, names.name), (SERVICE, names.replicas), (NETWORK_POLICY, names.name), (SECRET, names.keys)]
+        for kind, name in after:
+            self._objects.delete(kind, self._namespace, name)
+
+    def rest(self, recipe: str, environment: Environment) -> bool:
+        """An endpoint on a cluster stays."""
+        return False
+
+    def try_canary(self, spec: EndpointSpec, replicas: int) -> None:
+        """Serve another image beside stable, by so many replicas; raises `NotReadyError` when it is gone again.
+
+        Meanwhile the autoscaler holds stable at its size, so the canary's share of the connections stays what it is.
+        """
+        rollout = self._tracks.apply(spec, "canary", 0)
+        self._tracks.resize(spec.recipe, "canary", replicas)
+        self._apply_shared(spec)
+        try:
+            rollout.wait(replicas, self._settings.replica_timeout)
+        except NotReadyError as error:
+            self.end_canary(spec)
+            raise NotReadyError(f"canary of {_shown(spec)} is gone again: {error}") from None
+
+    def end_canary(self, spec: EndpointSpec) -> None:
+        """Have no canary, and the autoscaler as it was; no canary is no error."""
+        if self._tracks.find(spec.recipe, "canary"):
+            self._tracks.resize(spec.recipe, "canary", 0)
+            self._tracks.rollout(spec, "canary").await_gone(self._settings.replica_timeout)
+        self._apply_shared(spec)
+
+    def _serve(self, spec: EndpointSpec) -> str:
+        """Roll out and wait until the address answers; returns it."""
+        self._apply_shared(spec)
+        if self._tracks.find(spec.recipe, "canary") is None:
+            self._tracks.apply(spec, "canary", 0)
+        rollout = self._tracks.apply(spec, "stable", self._settings.min_replicas)
+        rollout.wait(self._scale(spec).minimum, self._settings.replica_timeout)
+        return self._await_answer(spec)
+
+    def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
+        """Serve again what was served before; says what became of it."""
+        failed = f"did not become ready with {spec.image.name}"
+        if before is None:
+            self.withdraw(spec.recipe, spec.environment)
+            return f"{failed}, nothing serves"
+        rollout = self._tracks.apply(before, "stable", self._settings.min_replicas)
+        if before.image != spec.image:
+            self._tracks.delete_stuck(spec, "stable")
+        try:
+            rollout.wait(self._scale(before).minimum, self._settings.replica_timeout)
+        except NotReadyError as error:
+            return f"{failed}, and {before.image.name} did not come back ({error})"
+        return f"{failed}, {before.image.name} still serves"
+
+    def _apply_shared(self, spec: EndpointSpec) -> None:
+        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        scale = self._scale(spec)
+        self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale))
+
+    def _scale(self, spec: EndpointSpec) -> Scale:
+        """The autoscaler's limits: what stable has while there is a canary, else the settings'."""
+        stable = self._tracks.replicas(spec.recipe, "stable")
+        if stable and self._tracks.replicas(spec.recipe, "canary"):
+            return Scale(stable, stable)
+        return Scale(self._settings.min_replicas, max(self._settings.min_replicas, self._settings.max_replicas))
+
+    def _await_answer(self, spec: EndpointSpec) -> str:
+        """The endpoint's URL, as soon as somebody answers there: a new load balancer takes its time."""
+        name = EndpointNames.of(spec.recipe).name
+        end = time.monotonic() + self._settings.replica_timeout
+        while (url := self._url(spec)) is None or not answering.is_ready(url):
+            service = self._objects.find(SERVICE, self._namespace, name)
+            if service is None or time.monotonic() > end:
+                where = f"does not answer at {url}" if url else "got no address"
+                raise NotReadyError(f"its load balancer {where}: see Service {name} in {self._namespace}")
+            self._objects.await_change(SERVICE, service, LOOK_SECONDS)
+        return url
+
+    def _url(self, spec: EndpointSpec) -> str | None:
+        settings = self._settings
+        if spec.environment == "prod" and settings.endpoint_url:
+            return settings.endpoint_url.format(recipe=spec.recipe).rstrip("/")
+        service = self._objects.find(SERVICE, self._namespace, EndpointNames.of(spec.recipe).name)
+        ingress = (service or {}).get("status", {}).get("loadBalancer", {}).get("ingress", ())
+        host = next((found.get("ip") or found.get("hostname") for found in ingress), None)
+        port = "" if settings.endpoint_port == HTTP_PORT else f":{settings.endpoint_port}"
+        return f"http://{host}{port}" if host else None
+
+    @staticmethod
+    def _status(spec: EndpointSpec, url: str, *, ready: bool) -> EndpointStatus:
+        return EndpointStatus(
+            recipe=spec.recipe,
+            environment=spec.environment,
+            url=url,
+            model_version=spec.model_version,
+            image=spec.image,
+            ready=ready,
+            key_secret=key_secret(spec.recipe, spec.environment),
+        )
+
+
+def _shown(spec: EndpointSpec) -> str:
+    return f"{spec.environment} endpoint of {spec.recipe}"

@@ -1,0 +1,54 @@
+"""Taking turns: one process at a time, also if the one whose turn it is dies."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from platforms.azure.errors import told
+from platforms.protocols import ConflictError
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient
+
+SECONDS: Final = 30
+"""Length of a turn; what is done in one has to be short."""
+PATIENCE: Final = 2 * SECONDS
+
+
+@contextmanager
+def lease(container: ContainerClient, path: str) -> Iterator[None]:
+    """Hold the lease of a blob, which is made; raises `ConflictError` if others hold it for too long."""
+    with told(f"lease of blob {path!r}"):
+        held = _acquired(container.get_blob_client(path))
+    try:
+        yield
+    finally:
+        with told(f"lease of blob {path!r}"):
+            held.release()
+
+
+def _acquired(blob: BlobClient) -> BlobLeaseClient:
+    from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            return blob.acquire_lease(SECONDS)
+        except ResourceNotFoundError:
+            _make(blob)
+        except ResourceExistsError:
+            time.sleep(random.uniform(0.01, 0.1))
+    raise ConflictError(f"somebody else holds the lease of {blob.url}: try again")
+
+
+def _make(blob: BlobClient) -> None:
+    from azure.core.exceptions import ResourceExistsError
+
+    try:
+        blob.upload_blob(b"", overwrite=False)
+    except ResourceExistsError:
+        return

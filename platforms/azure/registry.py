@@ -1,0 +1,161 @@
+"""Registered models in Azure ML, their files in the storage container, the champion pointer beside them.
+
+A version's files are stored at `models/<recipe>/<job>/` before the version is created, so a version is never without
+them. Azure ML refuses to give an existing version another path, and the path names the job: so of two jobs that want
+the same number one gets it, and a request that is sent twice makes one version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from platforms.azure.attempts import Attempts
+from platforms.azure.champion import Champions
+from platforms.azure.errors import told
+from platforms.azure.folders import Folders
+from platforms.azure.machine_learning import MachineLearning
+from platforms.protocols import ModelVersion, NotFoundError, TrainingJob
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Model
+
+JOB_TAG: Final = "ridgeline.job"
+VERSION_TAG: Final = "ridgeline.dataset_version"
+ALL_VERSIONS: Final = "All"
+"""The list view with the versions that were archived."""
+
+
+class AzureRegistry:
+    """The registry port on `MLClient.models`."""
+
+    def __init__(self, workspace: MachineLearning, folders: Folders, champions: Champions) -> None:
+        self._workspace = workspace
+        self._folders = folders
+        self._champions = champions
+        self._attempts = Attempts(workspace)
+
+    def record(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> str:
+        """Add lineage and metrics to the job in Azure ML, whatever becomes of its model; returns the job's page."""
+        attempts = self._attempts.of(job.name)
+        if not attempts:
+            where = self._workspace.settings.workspace
+            raise NotFoundError(f"there is no job {job.name} in workspace {where}: run it on the cluster first")
+        numbers = json.loads((outputs / "metrics.json").read_bytes())
+        metrics = {f"metric.{name}": f"{value:.12g}" for name, value in numbers.items()}
+        name = attempts[-1].name
+        with told(f"tags of job {name}"):
+            self._workspace.client.jobs.update(name, tags={**tags, **metrics})
+        return self._workspace.studio_url(f"runs/{name}")
+
+    def register(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> ModelVersion:
+        """Make the job's model the next version; a job that was registered before returns its version."""
+        path = _path(job.recipe, job.name)
+        while True:
+            known = self.versions(job.recipe)
+            for version in known:
+                if version.tags[JOB_TAG] == job.name:
+                    return version
+            self._folders.upload(outputs, path)
+            number = known[-1].version + 1 if known else 1
+            if made := self._create(job, number, f"{path}/model", tags):
+                return made
+
+    def get(self, recipe: str, version: int) -> ModelVersion:
+        """One model version; raises `NotFoundError`."""
+        return _version(self._model(recipe, version))
+
+    def versions(self, recipe: str) -> list[ModelVersion]:
+        """Every version, oldest first, those too that were archived in the studio."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        models = self._workspace.client.models
+        with told(f"versions of model {recipe!r}"):
+            try:
+                found = list(models.list(recipe, list_view_type=ALL_VERSIONS))
+            except ResourceNotFoundError:
+                return []
+        ours = [_version(model) for model in found if JOB_TAG in model.properties]
+        return sorted(ours, key=lambda item: item.version)
+
+    def outputs(self, recipe: str, version: int) -> Path:
+        """A local folder with the training job's outputs of that version."""
+        return self._folders.download(_path(recipe, self.get(recipe, version).tags[JOB_TAG]))
+
+    def url(self, recipe: str, version: int) -> str:
+        """The version's page in Azure ML studio."""
+        return self._workspace.studio_url(f"model/{recipe}:{version}/details")
+
+    def champion(self, recipe: str) -> ModelVersion | None:
+        """The model version in production, or None before the first release."""
+        version = self._champions.read(recipe)
+        return None if version is None else self.get(recipe, version)
+
+    def promote(self, recipe: str, version: int, expected: int | None) -> None:
+        """Point the champion at `version` if it still is `expected`; else raises `ConflictError`.
+
+        The models' stages follow the pointer, for people who look at the studio; nothing reads them.
+        """
+        self.get(recipe, version)
+        self._champions.move(recipe, version, expected)
+        self._set_stage(recipe, version, "Production")
+        if expected not in (None, version):
+            self._set_stage(recipe, expected, "Archived")
+
+    def _create(self, job: TrainingJob, number: int, path: str, tags: Mapping[str, str]) -> ModelVersion | None:
+        """Create the version; None if another job has that number."""
+        from azure.ai.ml.entities import Model
+        from azure.ai.ml.exceptions import AssetPathException
+        from azure.core.exceptions import HttpResponseError
+
+        made = Model(
+            name=job.recipe,
+            version=str(number),
+            type="mlflow_model",
+            path=f"azureml://datastores/{self._workspace.settings.datastore}/paths/{path}",
+            description=f"trained by job {job.name} on dataset version {job.dataset_version}",
+            tags=dict(tags),
+            properties={JOB_TAG: job.name, VERSION_TAG: str(job.dataset_version)},
+            stage="Development",
+        )
+        with told(f"version {number} of model {job.recipe!r}"):
+            try:
+                return _version(self._workspace.client.models.create_or_update(made))
+            except (AssetPathException, HttpResponseError):
+                if self._has(job.recipe, number):
+                    return None
+                raise
+
+    def _has(self, recipe: str, number: int) -> bool:
+        try:
+            self._model(recipe, number)
+        except NotFoundError:
+            return False
+        return True
+
+    def _set_stage(self, recipe: str, version: int, stage: str) -> None:
+        model = self._model(recipe, version)
+        model.stage = stage
+        with told(f"stage of version {version} of model {recipe!r}"):
+            self._workspace.client.models.create_or_update(model)
+
+    def _model(self, recipe: str, version: int) -> Model:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told(f"version {version} of model {recipe!r}"):
+            try:
+                return self._workspace.client.models.get(recipe, str(version))
+            except ResourceNotFoundError:
+                where = self._workspace.settings.workspace
+                message = f"there is no version {version} of model {recipe!r} in workspace {where}"
+                raise NotFoundError(message) from None
+
+
+def _path(recipe: str, job: str) -> str:
+    return f"models/{recipe}/{job}"
+
+
+def _version(model: Model) -> ModelVersion:
+    return ModelVersion(str(model.name), int(model.version), {**model.properties, **model.tags})

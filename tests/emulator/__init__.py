@@ -1,0 +1,1 @@
+"""The offline Azure: see README.md beside this file."""

@@ -1,0 +1,100 @@
+"""Azure Container Registry and its tasks: where sources are uploaded, and how far builds are."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from tests.emulator.blobs import Blobs
+from tests.emulator.builds import CONTAINER, Builds
+from tests.emulator.http import Call, CloudError, answer, route
+from tests.emulator.resources import Resource
+from tests.emulator.world import World
+
+PROVIDER: Final = "Microsoft.ContainerRegistry"
+REGISTRY: Final = (
+    f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/registries/{{registry}}"
+)
+NAME: Final = "ridgelineoffline"
+OVER: Final = ("Succeeded", "Failed", "Canceled")
+
+
+def routes(world: World) -> list[BaseRoute]:
+    tasks = Tasks(world)
+    return [
+        route(f"{REGISTRY}/listBuildSourceUploadUrl", tasks.upload_url, ["POST"]),
+        route(f"{REGISTRY}/scheduleRun", tasks.schedule, ["POST"]),
+        route(f"{REGISTRY}/taskRuns/{{name}}", tasks.put, ["PUT"]),
+        route(f"{REGISTRY}/taskRuns/{{name}}", tasks.get),
+        route(f"{REGISTRY}/runs/{{name}}/listLogSasUrl", tasks.log_url, ["POST"]),
+    ]
+
+
+def environment(world: World) -> dict[str, str]:
+    """The variable that names the registry."""
+    return {"RIDGELINE_AZURE_REGISTRY": NAME}
+
+
+def seed(world: World) -> None:
+    """The registry that `provision` would make."""
+    properties = {"loginServer": f"{NAME}.azurecr.io", "adminUserEnabled": False}
+    body = {"location": "westeurope", "sku": {"name": "Basic"}, "properties": properties}
+    world.resources.put(f"{world.group_id}/providers/{PROVIDER}/registries/{NAME}", body)
+
+
+class Tasks:
+    """Answers of ACR Tasks."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def upload_url(self, call: Call) -> Response:
+        self._registry(call)
+        path = f"source/{uuid.uuid4().hex}.tar.gz"
+        url = self._world.part(Blobs).blob_url(CONTAINER, path, "cw")
+        return answer({"relativePath": path, "uploadUrl": url})
+
+    def schedule(self, call: Call) -> Response:
+        """A run by POST: sent twice, it runs twice."""
+        return answer(self._world.part(Builds).schedule(self._registry(call), call.body))
+
+    def put(self, call: Call) -> Response:
+        """A task run: one that is put again unchanged does not run again."""
+        old, body = self._world.resources.find(call.path), call.body
+        if old is None or _request(old.document) != _request(body):
+            run = self._world.part(Builds).schedule(self._registry(call), body["properties"]["runRequest"])
+            body["properties"] |= {"runId": run["name"], "provisioningState": "Creating"}
+            self._world.resources.put(call.path, body)
+        return answer(self._document(call), 200 if old else 201)
+
+    def get(self, call: Call) -> Response:
+        return answer(self._document(call))
+
+    def log_url(self, call: Call) -> Response:
+        name = call.parameters["name"]
+        self._world.resources.get(f"{self._registry(call)}/runs/{name}")
+        builds, blobs = self._world.part(Builds), self._world.part(Blobs)
+        return answer({"logLink": blobs.blob_url(CONTAINER, builds.log(name), "r"), "logArtifactLink": None})
+
+    def _document(self, call: Call) -> Resource:
+        """A task run with its run as it is now."""
+        document = self._world.resources.get(call.path).document
+        run = self._world.resources.get(f"{self._registry(call)}/runs/{document['properties'].pop('runId')}").document
+        status = run["properties"]["status"]
+        document["properties"] |= {"runResult": run, "provisioningState": status if status in OVER else "Creating"}
+        return document
+
+    def _registry(self, call: Call) -> str:
+        path = REGISTRY.format(**call.parameters)
+        if self._world.resources.find(path) is None:
+            name = call.parameters["registry"]
+            raise CloudError(404, "ResourceNotFound", f"The Resource 'registries/{name}' was not found.")
+        return path
+
+
+def _request(document: Resource) -> tuple[object, object]:
+    properties = document["properties"]
+    return properties.get("runRequest"), properties.get("forceUpdateTag")

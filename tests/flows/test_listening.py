@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Completed
+
+from platforms import selection
+from platforms.protocols import Blob, ModelVersion, Platform
+from tasks import starting
+from tasks.listening import Listener
+from tests.deployed import end, forget_runs
+
+pytestmark = pytest.mark.usefixtures("deployments")
+
+
+class Told:
+    """Arrivals that a test tells; what is not done stays."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Blob | ModelVersion] = []
+        self.asked = 0
+
+    def handle(self, act: Callable[[Blob | ModelVersion], bool]) -> None:
+        self.asked += 1
+        self.waiting = [arrival for arrival in self.waiting if not act(arrival)]
+
+
+@pytest.fixture
+def told(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    forget_runs()
+    arrivals = Told()
+    monkeypatch.setattr(selection, "load", lambda _: dataclasses.replace(platform, arrivals=arrivals))
+    selection.current.cache_clear()
+    yield arrivals
+    selection.current.cache_clear()
+
+
+MODEL = ModelVersion("diabetes", 7, {})
+
+
+def releases() -> list[object]:
+    found = starting.runs_about(starting.conclusion("diabetes", 7), starting.ANY)
+    return [run.id for run in found]
+
+
+def test_a_model_of_somebody_else_is_released_once_its_own_event_had_time(told: Told) -> None:
+    listener = Listener(["diabetes"])
+    told.waiting = [MODEL]
+    assert listener.look() == []
+    [run] = listener.look()
+    assert run.parameters == {"recipe": "diabetes", "model_version": 7}
+    assert told.waiting == []
+
+
+def test_a_model_whose_release_is_known_starts_no_second_one(told: Told) -> None:
+    run = starting.ensure(starting.conclusion("diabetes", 7))
+    assert run is not None
+    listener = Listener(["diabetes"])
+    for _ in range(3):
+        told.waiting = [MODEL, MODEL]
+        assert listener.look() == []
+        assert told.waiting == []
+    end(run, Completed())
+    told.waiting = [MODEL]
+    assert listener.look() == []
+    assert releases() == [run.id]
+
+
+def test_what_is_told_twice_and_what_reconcile_finds_is_one_release(told: Told) -> None:
+    for _ in range(2):
+        listener = Listener(["diabetes"])
+        told.waiting = [MODEL, MODEL]
+        listener.look()
+        listener.look()
+    starting.ensure(starting.conclusion("diabetes", 7))
+    assert len(releases()) == 1
+
+
+def test_a_model_whose_release_is_concluded_needs_no_run(told: Told, platform: Platform) -> None:
+    platform.journal.append("diabetes", "superseded", reason="r", flow_run="f", model_version=7)
+    told.waiting = [MODEL]
+    assert Listener(["diabetes"]).look() == []
+    assert (told.waiting, releases()) == ([], [])
+
+
+def test_what_belongs_to_no_recipe_is_told_and_let_go(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    told.waiting = [Blob("landing/unknown/x.csv", 1, "e"), Blob("landing/x.csv", 1, "e"), ModelVersion("gpt", 1, {})]
+    assert Listener(["diabetes"]).look() == []
+    assert told.waiting == []
+    assert all(text in caplog.text for text in ("landing/unknown/x.csv", "landing/x.csv", "gpt"))
+
+
+def test_nothing_is_taken_while_the_server_is_gone(told: Told) -> None:
+    told.waiting = [Blob("landing/diabetes/x.csv", 1, "e")]
+    listener = Listener(["diabetes"])
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}),
+        pytest.raises(httpx.ConnectError),
+    ):
+        listener.look()
+    assert told.asked == 0
+    [run] = listener.look()
+    assert run.parameters == {"recipe": "diabetes", "path": "landing/diabetes/x.csv"}

@@ -1,0 +1,1 @@
+"""The Azure adapters through the real SDKs, against the offline Azure."""

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from platforms import selection
+from platforms.azure import clients
+from platforms.azure.machine_learning import MachineLearning
+from platforms.azure.settings import AzureSettings
+from platforms.azure.storage import BlobStorage
+from platforms.azure.telemetry import MonitorTelemetry
+from platforms.protocols import Platform
+from tests.emulator.emulator import Emulator
+from tests.emulator.running import adopted
+from tests.emulator.world import World
+from tests.platforms.azure.workspaces import Workspace
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """One provisioned offline Azure for all tests of this worker; names within it must be the test's own."""
+    with adopted(tmp_path_factory.mktemp("azure")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def world(emulator: Emulator) -> World:
+    return emulator.world
+
+
+@pytest.fixture(scope="session")
+def azure(emulator: Emulator) -> AzureSettings:
+    """The settings that the emulator's environment makes."""
+    return AzureSettings()
+
+
+@pytest.fixture(scope="session")
+def machine_learning(azure: AzureSettings) -> MachineLearning:
+    """The workspace; its client takes seconds to import."""
+    return MachineLearning(azure.model_copy(update={"poll_seconds": 0.05}))
+
+
+@pytest.fixture
+def workspace(machine_learning: MachineLearning, tmp_path: Path) -> Workspace:
+    """The adapters of Azure ML and of the container registry, with a folder of their own."""
+    storage = BlobStorage(clients.container(machine_learning.settings))
+    return Workspace(machine_learning, storage, tmp_path / "workspace")
+
+
+@pytest.fixture
+def platform(
+    world: World, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
+    """The Azure platform as the flows see it; what this machine keeps is in the test's folder."""
+    monkeypatch.setenv("RIDGELINE_STATE", str(tmp_path / "state"))
+    selection.current.cache_clear()
+    built = selection.current()
+    yield built
+    assert isinstance(built.telemetry, MonitorTelemetry)
+    built.telemetry.close()
+    selection.current.cache_clear()

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from platforms.azure.container_group import dns_label
+from platforms.azure.container_instances import ContainerInstances
+from platforms.azure.settings import AzureSettings
+from platforms.protocols import EndpointSpec, Image, NotReadyError, PlatformError
+from tests.emulator.container_groups import Group, Groups
+from tests.emulator.faults import Fault
+from tests.emulator.runtime import Runtime
+from tests.emulator.world import World
+from tests.platforms.azure.endpoint_bench import Bench, wait_for
+
+
+class AciBench(Bench):
+    """The same on Container Instances."""
+
+    def __init__(self, world: World, settings: AzureSettings, folder: Path, recipe: str) -> None:
+        super().__init__(world, settings, folder, recipe)
+        self.name = f"scoring-{recipe}-qa"
+        self.id = f"{world.group_id}/providers/Microsoft.ContainerInstance/containerGroups/{self.name}"
+        self.endpoints = self.changed()
+
+    def changed(self, **changes: object) -> ContainerInstances:
+        """Endpoints with other settings."""
+        settings = self.settings.model_copy(update=changes)
+        return ContainerInstances(settings, self.secrets, self.locate)
+
+    def group(self) -> Group:
+        """The group as it runs."""
+        found = self.world.part(Groups).find(self.id)
+        assert found is not None
+        return found
+
+    def process(self) -> int | None:
+        """The process of the service."""
+        return self.group().containers["scoring"].pid
+
+
+@pytest.fixture
+def bench(world: World, azure: AzureSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[AciBench]:
+    changes = {"ship_logs": False, "replica_timeout": 30.0, "drain_timeout": 1.0, "poll_seconds": 0.02}
+    settings = azure.model_copy(update=changes)
+    made = AciBench(world, settings, tmp_path, f"r{zlib.crc32(request.node.name.encode())}")
+    yield made
+    made.endpoints.withdraw(made.recipe, "qa")
+
+
+def test_applied_means_served_and_a_second_apply_changes_nothing(bench: AciBench) -> None:
+    assert bench.endpoints.status(bench.recipe, "qa") is None
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    assert bench.endpoints.status(bench.recipe, "qa") == status
+    assert bench.predict(status) == 1.0
+    process = bench.process()
+    assert bench.endpoints.apply(bench.spec(1, "qa")) == status
+    assert bench.process() == process
+    changed = bench.endpoints.apply(bench.spec(2, "qa"))
+    assert (changed.url, bench.predict(changed)) == (status.url, 2.0)
+
+
+def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_lines(bench: AciBench) -> None:
+    before = bench.endpoints.apply(bench.spec(1, "qa"))
+    told = rf"(?s){bench.recipe}:1 still serves.*Killing.*model/weights.json has sha256"
+    with pytest.raises(NotReadyError, match=told):
+        bench.endpoints.apply(bench.broken(2, "qa"))
+    assert bench.endpoints.status(bench.recipe, "qa") == before
+    assert bench.predict(before) == 1.0
+
+
+def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: AciBench) -> None:
+    with pytest.raises(
+        NotReadyError, match=r"nothing serves: The image '.*' in container group .* is not accessible"
+    ):
+        bench.endpoints.apply(bench.missing(1, "qa"))
+    assert bench.endpoints.status(bench.recipe, "qa") is None
+
+
+def test_keys_are_nowhere_but_in_the_secure_volume(bench: AciBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    key = bench.secrets.get(status.key_secret).split()[1]
+    assert key not in json.dumps(bench.world.resources.get(bench.id).document)
+    volumes = bench.group().properties["volumes"]
+    assert [volume["name"] for volume in volumes if "secret" in volume] == ["keys"]
+
+
+def test_a_new_key_reaches_the_group_with_the_next_apply(bench: AciBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    bench.secrets._path(status.key_secret).write_text("second new-key\n")
+    assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
+
+
+def test_the_shipper_runs_beside_the_service_and_sees_its_log(bench: AciBench) -> None:
+    endpoints = bench.changed(ship_logs=True)
+    status = endpoints.apply(bench.with_shipper(1, "qa"))
+    assert bench.predict(status) == 1.0
+    log = bench.world.part(Runtime).folder / "groups" / bench.name / "volumes" / "log"
+    assert json.loads((log / "start.json").read_text())["environment"]["SHIPPER_LOG_DIR"] == str(log / "requests")
+    assert list((log / "requests").glob("requests-*"))
+    endpoints.withdraw(bench.recipe, "qa")
+    assert bench.world.part(Groups).find(bench.id) is None
+
+
+def test_a_killed_container_comes_back(bench: AciBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    killed = bench.process()
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: bench.process() not in (None, killed))
+    assert bench.predict(status) == 1.0
+
+
+def test_after_the_tests_a_group_is_kept_stopped_or_deleted(bench: AciBench) -> None:
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    assert not bench.endpoints.rest(bench.recipe, "qa")
+    assert bench.predict(status) == 1.0
+    assert bench.changed(qa_after_tests="stop").rest(bench.recipe, "qa")
+    stopped = bench.endpoints.status(bench.recipe, "qa")
+    assert stopped is not None
+    assert (stopped.ready, stopped.image) == (False, status.image)
+    assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
+    assert bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
+    assert bench.endpoints.status(bench.recipe, "qa") is None
+    assert bench.changed(qa_after_tests="delete").rest(bench.recipe, "qa")
+
+
+def test_every_recipe_has_a_dns_name_of_its_own_that_fits(bench: AciBench) -> None:
+    specs = [EndpointSpec("r" * 36 + last, "qa", Image("r:1", "d"), 1) for last in "ab"]
+    labels = [dns_label(spec, bench.settings) for spec in specs]
+    assert len(set(labels)) == 2
+    assert all(re.fullmatch("[a-z][a-z0-9-]{1,61}[a-z0-9]", label) for label in labels)
+    named = bench.settings.model_copy(update={"qa_dns_suffix": "contoso"})
+    assert dns_label(specs[0], named) == f"scoring-{'r' * 36}a-qa-contoso"
+
+
+def test_other_resources_need_a_new_group(bench: AciBench) -> None:
+    bench.endpoints.apply(bench.spec(1, "qa"))
+    status = bench.changed(qa_cpu=2.0).apply(bench.spec(2, "qa"))
+    assert bench.predict(status) == 2.0
+    asked = bench.group().properties["containers"][0]["properties"]["resources"]["requests"]
+    assert asked["cpu"] == 2.0
+
+
+def test_a_log_share_needs_the_account_key_and_shows_it_nowhere(bench: AciBench) -> None:
+    with pytest.raises(PlatformError, match="RIDGELINE_AZURE_STORAGE_CONNECTION_STRING"):
+        bench.changed(qa_log_share="logs").apply(bench.spec(1, "qa"))
+    connection = SecretStr("AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net")
+    shared = bench.changed(qa_log_share="logs", storage_connection_string=connection)
+    status = shared.apply(bench.spec(1, "qa"))
+    assert bench.predict(status) == 1.0
+    assert "c2VjcmV0" not in json.dumps(bench.world.resources.get(bench.id).document)
+    users = [each["properties"]["securityContext"]["runAsUser"] for each in bench.group().properties["containers"]]
+    assert users == [0]
+
+
+def test_slow_and_throttled_operations_only_take_longer(bench: AciBench, world: World) -> None:
+    world.faults.operation_seconds = 0.3
+    faults = [Fault(kind, path="/containerGroups/", times=1) for kind in ("throttle", "error", "drop", "drop-answer")]
+    try:
+        with world.faults.on(*faults):
+            assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
+    finally:
+        world.faults.operation_seconds = 0.0
+    assert [fault.hits for fault in faults] == [1, 1, 1, 1]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from platforms.azure.datasets import blob_datasets, options
+from platforms.azure.settings import AzureSettings
+from platforms.delta import DeltaStore
+from platforms.protocols import NotFoundError, PlatformError
+from tests.emulator.faults import Fault, Kind
+from tests.emulator.world import World
+from tests.platforms.contracts.datasets import DatasetsContract, batch
+
+
+@pytest.fixture
+def datasets(azure: AzureSettings) -> DeltaStore:
+    return blob_datasets(azure, f"tables/{uuid.uuid4()}")
+
+
+class TestBlobDatasets(DatasetsContract):
+    pass
+
+
+def test_a_connection_string_does_too(
+    datasets: DeltaStore, azure: AzureSettings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = datasets.append("r", batch(1.0), "b1")
+    monkeypatch.setenv("RIDGELINE_AZURE_STORAGE_CONNECTION_STRING", world.storage.connection_string)
+    given = options(AzureSettings())
+    assert "bearer_token" not in given
+    folder = datasets.location("").split("/", 3)[3].strip("/")
+    assert blob_datasets(AzureSettings(), folder).version("r") == version
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+def test_a_batch_lands_once_whatever_fails_for_a_while(datasets: DeltaStore, world: World, kind: Kind) -> None:
+    datasets.append("r", batch(1.0), "b1")
+    fault = Fault(kind, "/tables/", times=3)
+    with world.faults.on(fault):
+        assert datasets.append("r", batch(2.0, 3.0), "b2").rows == 3
+    assert fault.hits == 3
+    assert datasets.version("r").version == 2
+
+
+def test_a_commit_whose_answer_is_lost_is_one_version(datasets: DeltaStore, world: World) -> None:
+    datasets.append("r", batch(1.0), "b1")
+    fault = Fault("drop-answer", r"_delta_log/\d+1?2\.json", "PUT")
+    with world.faults.on(fault):
+        found = datasets.append("r", batch(2.0), "b2")
+    assert fault.hits == 1
+    assert (found.version, found.rows) == (2, 2)
+
+
+def test_an_outage_is_no_missing_version(datasets: DeltaStore, world: World) -> None:
+    version = datasets.append("r", batch(1.0), "b1").version
+    with world.faults.on(Fault("error", "/tables/", times=1000)), pytest.raises(PlatformError) as raised:
+        datasets.version("r", version)
+    assert not isinstance(raised.value, NotFoundError)
+    assert "cannot be read" in str(raised.value)

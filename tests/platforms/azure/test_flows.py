@@ -1,0 +1,50 @@
+"""The real flows on the Azure platform: the same steps and the same end states as on one machine."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+from flows.release import release
+from flows.retrain import retrain
+from flows.validate_data import validate_data
+from platforms.protocols import Platform
+from tests import leaks
+from tests.emulator.world import World
+from tests.flows.conftest import content, seed_csv
+from tests.platforms.azure import left_behind
+
+pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
+
+
+def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: Platform, world: World) -> None:
+    landed = platform.storage.write("landing/diabetes/seed.csv", seed_csv()).path
+    assert validate_data(landed, return_state=True).name == "Accepted"
+    trained = retrain(return_state=True)
+    assert trained.name == "Registered", trained.message
+    released = release(return_state=True)
+    assert released.name == "Released", released.message
+    assert [(entry.action, entry.environment) for entry in platform.journal.entries("diabetes")] == [
+        ("registered", None),
+        ("released", "qa"),
+        ("released", "prod"),
+    ]
+    prod = platform.endpoints.status("diabetes", "prod")
+    champion = platform.registry.champion("diabetes")
+    assert prod is not None
+    assert champion is not None
+    assert (prod.model_version, champion.version, prod.ready) == (1, 1, True)
+    headers = {"authorization": f"Bearer {platform.secrets.get(prod.key_secret).split()[1]}"}
+    answer = httpx.post(f"{prod.url}/score", json={"data": [[0.01] * 10]}, headers=headers, trust_env=False)
+    assert answer.status_code == 200
+    logs = [blob.path for blob in platform.storage.list("logs/diabetes/")]
+    assert len([path for path in logs if path.endswith("flow.log")]) == 3
+    assert any(b"training" in content(platform, path) for path in logs)
+    assert release(return_state=True).message == "diabetes 1 is in production already"
+    secrets = left_behind.secrets(world)
+    assert {f"{name}, line 0" for name in ("scoring-diabetes-prod", "scoring-diabetes-qa")} <= set(secrets)
+    evidence = list(left_behind.everything(world, str(PREFECT_API_URL.value())))
+    seen = {where.split("/")[0].split()[0] for where, _ in evidence}
+    assert seen >= {"blob", "Prefect's", "resource", "object", "telemetry", "runtime"}
+    assert leaks.told(secrets, evidence) == []

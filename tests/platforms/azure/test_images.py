@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from platforms.azure.build_source import archive
+from platforms.azure.images import AzureImages
+from platforms.azure.settings import AzureSettings
+from platforms.image_context import digest_of
+from platforms.protocols import Image, NotFoundError, PlatformError
+from tests.emulator.blobs import Blobs
+from tests.emulator.builds import Builds
+from tests.emulator.faults import Fault
+from tests.emulator.images import ImageStore
+from tests.emulator.world import World
+from tests.platforms.azure.workspaces import Workspace
+from tests.scoring_service.contexts import make_context, write_manifest
+
+TASKS = "/registries/"
+
+
+@pytest.fixture
+def images(workspace: Workspace) -> AzureImages:
+    return AzureImages(workspace.settings, workspace.storage)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A context that no other test has."""
+    folder = make_context(tmp_path / "context")
+    (folder / "conda.yaml").write_text(f"name: {tmp_path.as_posix()}\n")
+    write_manifest(folder)
+    return folder
+
+
+@pytest.fixture
+def store(world: World) -> Iterator[ImageStore]:
+    yield world.part(ImageStore)
+    world.part(Blobs).expire(0)
+
+
+def test_an_image_is_pulled_by_the_digest_of_its_manifest(
+    images: AzureImages, store: ImageStore, context: Path
+) -> None:
+    lines: list[str] = []
+    image = images.build(context, "diabetes", 4, lines.append)
+    digest = digest_of(context)
+    assert image == Image(f"diabetes:4-{digest[:12]}", digest)
+    reference = images.pull_reference(image)
+    assert reference.startswith("ridgelineoffline.azurecr.io/diabetes@sha256:")
+    built = store.locate(reference)
+    assert built
+    assert digest_of(built) == digest
+    assert lines[0] == "Downloading source code..."
+    assert lines[-1].startswith("Run ID: ")
+    assert any("Successfully pushed" in line for line in lines)
+
+
+def test_a_context_is_built_once(images: AzureImages, store: ImageStore, context: Path) -> None:
+    first = images.build(context, "diabetes", 1)
+    before = list(store.pushes)
+    second = images.build(context, "diabetes", 2)
+    assert (second.name, second.digest) == (f"diabetes:2-{first.digest[:12]}", first.digest)
+    assert store.pushes == before
+    assert images.pull_reference(second) == images.pull_reference(first)
+
+
+def test_a_build_whose_record_was_lost_is_found_again(
+    images: AzureImages, store: ImageStore, context: Path, workspace: Workspace
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    reference = images.pull_reference(image)
+    workspace.storage.move(f"images/diabetes/{image.digest}.json", f"lost/{image.digest}")
+    with pytest.raises(NotFoundError, match="was never built in registry ridgelineoffline"):
+        images.pull_reference(image)
+    assert images.build(context, "diabetes", 1) == image
+    assert images.pull_reference(image) == reference
+    assert store.pushes.count(image.name) == 1
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+def test_a_fault_while_building_makes_one_image(
+    images: AzureImages, store: ImageStore, context: Path, world: World, kind: str
+) -> None:
+    with world.faults.on(
+        Fault(kind, "/taskRuns/", "PUT", times=2),  # type: ignore[arg-type]
+        Fault(kind, "/taskRuns/", "GET", times=2, skip=1),  # type: ignore[arg-type]
+    ):
+        image = images.build(context, "diabetes", 1)
+    assert store.pushes.count(image.name) == 1
+
+
+def test_expired_addresses_are_asked_for_again(
+    images: AzureImages, store: ImageStore, context: Path, world: World
+) -> None:
+    world.part(Blobs).expire(2)
+    image = images.build(context, "diabetes", 1)
+    assert store.pushes.count(image.name) == 1
+
+
+def test_no_line_is_lost_when_the_address_of_the_log_has_expired(
+    images: AzureImages, store: ImageStore, context: Path, world: World
+) -> None:
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        if not lines:
+            world.part(Blobs).expire(1)
+        lines.append(line)
+
+    images.build(context, "diabetes", 1, on_line)
+    assert lines[-1].startswith("Run ID: ")
+
+
+def test_a_failed_build_tells_its_last_lines_and_can_be_tried_again(
+    images: AzureImages, store: ImageStore, context: Path
+) -> None:
+    dockerfile = (context / "Dockerfile").read_text()
+    (context / "Dockerfile").unlink()
+    write_manifest(context)
+    for _ in range(2):
+        with pytest.raises(
+            PlatformError, match=r"(?s)build of image diabetes:1-\w+ failed in run cf\d+ .*Dockerfile is not"
+        ):
+            images.build(context, "diabetes", 1)
+    assert "diabetes" in images.build(_with(context, dockerfile), "diabetes", 1).name
+
+
+def _with(context: Path, dockerfile: str) -> Path:
+    (context / "Dockerfile").write_text(dockerfile)
+    write_manifest(context)
+    return context
+
+
+def test_a_context_that_is_not_its_manifest_is_refused(images: AzureImages, context: Path) -> None:
+    (context / "notes.txt").write_text("x")
+    with pytest.raises(PlatformError, match=r"notes\.txt.*are not in manifest"):
+        images.build(context, "diabetes", 1)
+
+
+def test_equal_files_give_equal_archives(context: Path) -> None:
+    first = archive(context)
+    for file in context.rglob("*"):
+        file.touch()
+    assert archive(context) == first
+
+
+def test_two_builders_at_once_give_one_image(images: AzureImages, azure: AzureSettings, context: Path) -> None:
+    image = images.build(context, "diabetes", 1)
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda _: images.build(context, "diabetes", 1), range(4)))
+    assert set(built) == {image}
+
+
+def test_the_record_is_what_people_can_read(images: AzureImages, context: Path, workspace: Workspace) -> None:
+    image = images.build(context, "diabetes", 1)
+    with workspace.storage.open(f"images/diabetes/{image.digest}.json") as record:
+        assert json.loads(record.read())["image"] == image.reference
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("buildah") is None, reason="buildah is not installed")
+def test_buildah_makes_a_real_image(images: AzureImages, world: World, store: ImageStore, context: Path) -> None:
+    builds = world.part(Builds)
+    builds.engine = "buildah"
+    lines: list[str] = []
+    try:
+        image = images.build(_with(context, "FROM scratch\nCOPY . /app\n"), "diabetes", 1, lines.append)
+    finally:
+        builds.engine = "unpack"
+    reference = images.pull_reference(image)
+    built = store.locate(reference)
+    assert built
+    manifest = json.loads((built.with_suffix(".image") / "manifest.json").read_bytes())
+    assert manifest["schemaVersion"] == 2
+    assert len(manifest["layers"]) == 1
+    assert (
+        f"sha256:{hashlib.sha256((built.with_suffix('.image') / 'manifest.json').read_bytes()).hexdigest()}"
+        in reference
+    )
+    assert any("COPY . /app" in line for line in lines)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from platforms.azure import clients
+from platforms.azure.settings import AzureSettings
+from platforms.azure.storage import BlobStorage
+from platforms.protocols import PlatformError
+from tests.emulator.faults import Fault, Kind
+from tests.emulator.world import World
+from tests.platforms.contracts.storage import StorageContract
+
+
+@pytest.fixture
+def settings(azure: AzureSettings) -> AzureSettings:
+    """The settings with a container of the test's own."""
+    made = azure.model_copy(update={"container": f"test-{uuid.uuid4()}"})
+    clients.container(made).create_container()
+    return made
+
+
+@pytest.fixture
+def storage(settings: AzureSettings) -> BlobStorage:
+    return BlobStorage(clients.container(settings))
+
+
+class TestBlobStorage(StorageContract):
+    pass
+
+
+def test_a_connection_string_does_too(settings: AzureSettings, storage: BlobStorage, world: World) -> None:
+    storage.write("x", b"1")
+    values = {"RIDGELINE_AZURE_STORAGE_CONNECTION_STRING": world.storage.connection_string}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*values.popitem())
+        given = AzureSettings(container=settings.container)
+    assert BlobStorage(clients.container(given)).list("") == storage.list("")
+
+
+def test_a_large_file_arrives_in_parts_and_whole(settings: AzureSettings, world: World, tmp_path: Path) -> None:
+    parts = {"max_single_put_size": 1 << 20, "max_block_size": 1 << 20, "max_single_get_size": 1 << 20}
+    container = ContainerClient.from_connection_string(world.storage.connection_string, settings.container, **parts)
+    storage, content = BlobStorage(container), b"0123456789abcdef" * (9 << 15)
+    (tmp_path / "large").write_bytes(content)
+    assert storage.upload(tmp_path / "large", "logs/large").size == len(content)
+    with storage.open("logs/large") as reader:
+        assert reader.read() == content
+
+
+def test_of_movers_at_once_none_fails(storage: BlobStorage) -> None:
+    storage.write("landing/x", b"1")
+    with ThreadPoolExecutor(4) as pool:
+        moved = list(pool.map(lambda _: storage.move("landing/x", "accepted/x").path, range(4)))
+    assert moved == ["accepted/x"] * 4
+    assert [blob.path for blob in storage.list("")] == ["accepted/x"]
+
+
+def test_what_replaces_a_blob_while_it_is_moved_stays(storage: BlobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write("landing/x", b"old")
+    remove = BlobStorage._remove
+
+    def replaced_first(self: BlobStorage, path: str, etag: str) -> None:
+        self.write(path, b"new")
+        remove(self, path, etag)
+
+    monkeypatch.setattr(BlobStorage, "_remove", replaced_first)
+    storage.move("landing/x", "accepted/x")
+    with storage.open("landing/x") as landed, storage.open("accepted/x") as accepted:
+        assert (landed.read(), accepted.read()) == (b"new", b"old")
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+def test_requests_that_fail_for_a_while_are_sent_again(storage: BlobStorage, world: World, kind: Kind) -> None:
+    fault = Fault(kind, path=f"/{storage_container(storage)}/", times=3)
+    with world.faults.on(fault):
+        storage.write("landing/x", b"content")
+        assert storage.move("landing/x", "accepted/x").size == 7
+        with storage.open("accepted/x") as reader:
+            assert reader.read() == b"content"
+    assert fault.hits == 3
+    assert [blob.path for blob in storage.list("")] == ["accepted/x"]
+
+
+def test_as_long_as_the_service_asks_for_it_is_left_alone(storage: BlobStorage, world: World) -> None:
+    begin = time.monotonic()
+    with world.faults.on(Fault("throttle", f"/{storage_container(storage)}/", retry_after=1)):
+        storage.write("x", b"")
+    assert time.monotonic() - begin >= 1
+
+
+def test_a_move_whose_answers_are_lost_is_one_move(storage: BlobStorage, world: World) -> None:
+    storage.write("landing/x", b"content")
+    path = f"/{storage_container(storage)}/"
+    with world.faults.on(Fault("drop-answer", path, "PUT"), Fault("drop-answer", path, "DELETE")):
+        storage.move("landing/x", "accepted/x")
+    assert [blob.path for blob in storage.list("")] == ["accepted/x"]
+
+
+def test_an_outage_is_told_with_the_blob(storage: BlobStorage, world: World) -> None:
+    with world.faults.on(Fault("error", path=f"/{storage_container(storage)}/", times=100, status=500)):
+        for call in (storage.stat, storage.open, lambda path: storage.write(path, b"")):
+            with pytest.raises(PlatformError, match=r"blob 'a/x' in https://.*: 500 .*try again"):
+                call("a/x")
+
+
+def test_a_container_that_is_not_there_says_so(azure: AzureSettings) -> None:
+    storage = BlobStorage(clients.container(azure.model_copy(update={"container": "none"})))
+    for call in (storage.stat, storage.list, storage.open, lambda path: storage.write(path, b"")):
+        with pytest.raises(PlatformError, match="ContainerNotFound; `ridgeline provision --plan`"):
+            call("x")
+
+
+def test_without_an_account_the_setting_is_named() -> None:
+    with pytest.raises(PlatformError, match="RIDGELINE_AZURE_STORAGE_ACCOUNT is not set"):
+        clients.container(AzureSettings(storage_account="", storage_endpoint=None))
+
+
+def storage_container(storage: BlobStorage) -> str:
+    return storage.url("x").split("/")[-2]
