@@ -34,5 +34,5 @@ class Patience(ExponentialRetry):  # type: ignore[misc]
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         """Seconds until the next try; clients that failed together come back apart."""
-        wait = self._wait * pow(2.0, settings["count"] - 1) * random.uniform(0.75, 1.25)
+        wait = self._wait * 2.0 ** int(settings["count"] - 1) * random.uniform(0.75, 1.25)
         return max(wait, float(settings["asked"]))

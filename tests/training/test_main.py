@@ -12,7 +12,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from platforms.local import compute
+from platforms import jobs
 from recipes import catalog
 from recipes.profile import Profile
 from recipes.recipe import Recipe
@@ -117,4 +117,4 @@ def test_what_cannot_be_done_is_said_with_an_exit_code(
 
 
 def test_the_compute_waits_for_the_file_that_the_job_writes_last() -> None:
-    assert compute.RESULT == outputs.RESULT
+    assert jobs.RESULT == outputs.RESULT
