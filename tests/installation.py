@@ -30,6 +30,9 @@ Document = dict[str, list[dict[str, object]]]
 class Installation:
     """One state folder with ports of its own, used by the command line only; its platform is `given` by variables."""
 
+    log_at_hand = True
+    """Whether requests can be read before their segment is closed and shipped: on the machine that serves, they can."""
+
     def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
         self.state = folder / "state"
         self.env_file = folder / "env"

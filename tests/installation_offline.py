@@ -20,6 +20,8 @@ from tests.platforms.azure import left_behind
 class OfflineInstallation(Installation):
     """What the command line cannot tell is looked up in the emulator."""
 
+    log_at_hand = False
+
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         super().__init__(folder, emulator.environment())
         self._emulator = emulator

@@ -39,8 +39,8 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     every_answer_is_in_the_log(installation)
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
-    batch = a_batch_arrives_as_everything_dies(installation)
     nobody_tells_a_secret(installation)
+    batch = a_batch_arrives_as_everything_dies(installation)
     down_leaves_nothing(installation)
     up_brings_the_endpoints_back_and_the_batch_home(installation, batch)
 
@@ -93,6 +93,8 @@ def a_killed_replica_comes_back(installation: Installation) -> None:
 
 
 def every_answer_is_in_the_log(installation: Installation) -> None:
+    if not installation.log_at_hand:
+        return
     answered = installation.score().headers["x-request-id"]
     out = installation.state / "requests.parquet"
     done = installation.run("log", "diabetes", "--out", str(out))
