@@ -31,7 +31,7 @@ class Installation:
     """One state folder with ports of its own, used by the command line only; its platform is `given` by variables."""
 
     log_at_hand = True
-    """Whether requests can be read before their segment is closed and shipped: on the machine that serves, they can."""
+    """Whether requests can be read before their segment is closed and shipped: they can where they are served."""
 
     def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
         self.state = folder / "state"
