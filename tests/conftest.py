@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _platform_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The local one, unless the test asks for the offline Azure, which leads its worker's whole session to itself."""
-    if "emulator" not in request.fixturenames:
+    if not {"emulator", "world"} & {*request.fixturenames}:
         monkeypatch.setenv("RIDGELINE_PLATFORM", "local")
 
 
