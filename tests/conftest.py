@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -28,19 +28,28 @@ hypothesis.settings.register_profile("thorough", max_examples=300, deadline=None
 hypothesis.settings.load_profile("quick")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all that needs a Prefect server on one worker, so that one is enough, and begin with the longest."""
+SERVERS = {"prefect_server": "prefect", "emulator": "azure"}
+"""Fixtures that take long to start, and the group of the tests that share one of each."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Keep the tests that share a server on one worker, and begin with the longest.
+
+    xdist reads the groups in its own hook, so they are given before, and the order is settled after all others.
+    """
     for item in items:
-        if "prefect_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("prefect"))
+        groups = [group for name, group in SERVERS.items() if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(groups[0] if groups else item.nodeid))
+    yield
     items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
 
 
 @pytest.fixture(autouse=True)
 def _platform_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The local one, unless the test asks for the offline Azure, which leads its worker's whole session to itself."""
-    if not {"emulator", "world"} & {*request.fixturenames}:
-        monkeypatch.setenv("RIDGELINE_PLATFORM", "local")
+    """The local one, unless the test asks for the offline Azure."""
+    offline = {"emulator", "world"} & {*request.fixturenames}
+    monkeypatch.setenv("RIDGELINE_PLATFORM", "azure" if offline else "local")
 
 
 @pytest.fixture

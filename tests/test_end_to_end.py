@@ -22,7 +22,7 @@ from tests.installation_offline import started_offline
 from tests.platforms.local.supervised import wait_for
 
 
-@pytest.fixture(scope="module", params=["local", "azure-offline"])
+@pytest.fixture(scope="module", params=["local", pytest.param("azure-offline", marks=pytest.mark.long)])
 def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Services that were started once, on each platform."""
     start = {"local": started, "azure-offline": started_offline}[request.param]

@@ -36,8 +36,9 @@ def adopted(folder: Path) -> Iterator[Emulator]:
 
 @contextmanager
 def led_to(emulator: Emulator) -> Iterator[None]:
-    """Let this process's variables lead to the emulator."""
+    """Let this process's variables lead to the emulator, but for the platform: each test chooses its own."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment().items():
-            patch.setenv(name, value)
+            if name != "RIDGELINE_PLATFORM":
+                patch.setenv(name, value)
         yield

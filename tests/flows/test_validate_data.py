@@ -191,9 +191,13 @@ BAD = {
     "CSV called Parquet": ("x.parquet", csv(FORTY), ["not the Parquet file that its name says"]),
     "no table": ("x.xlsx", csv(FORTY), ["use .csv or .parquet"]),
 }
+TYPICAL = {"missing column", "NaN", "shifted distribution", "truncated Parquet", "not UTF-8", "repeated rows"}
+"""One of each sort; what all others are told is tested where they are found, and here in the long tests."""
 
 
-@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in TYPICAL else pytest.param(kind, marks=pytest.mark.long) for kind in BAD]
+)
 def test_every_bad_batch_is_quarantined_and_named_and_appends_nothing(
     loop_platform: Platform, landed: Land, champion: int, kind: str
 ) -> None:

@@ -210,8 +210,8 @@ def test_a_cluster_that_is_missing_is_named(workspace: Workspace, job: TrainingJ
         other.compute().run(job, lambda line: None)
 
 
-def test_only_training_and_recipes_are_uploaded(workspace: Workspace, job: TrainingJob) -> None:
+def test_only_what_trains_is_uploaded(workspace: Workspace, job: TrainingJob) -> None:
     compute: AzureCompute = workspace.compute("import os; print(sorted(os.listdir())); finish()")
     lines: list[str] = []
     compute.run(job, lines.append)
-    assert lines[1] == "['recipes', 'training']"
+    assert lines[1] == "['recipes', 'scoring_service', 'training']"

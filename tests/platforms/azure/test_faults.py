@@ -87,6 +87,7 @@ RARE: dict[str, Trouble] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", COMMON.values(), ids=COMMON)
 def test_common_trouble(platform: Platform, world: World, trouble: Trouble) -> None:
     survive(platform, world, trouble)

@@ -14,6 +14,7 @@ from platforms.azure.registry import AzureRegistry
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.azure.texts import Texts
+from platforms.azure.training_job import CODE
 
 PROGRAM = """
 import json, pathlib, sys, time
@@ -43,7 +44,7 @@ class Workspace:
     def compute(self, body: str = "finish()", timeout: float = 60.0) -> AzureCompute:
         """A compute whose `python -m training` is the given program."""
         root = self.folder / "root"
-        for package in ("training", "recipes"):
+        for package in CODE:
             (root / package).mkdir(parents=True, exist_ok=True)
             (root / package / "__init__.py").touch()
         (root / "training" / "__main__.py").write_text(PROGRAM + body)
