@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# Without bytecode every process would compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 # What the machine trusts, uv trusts too: behind a proxy its own list of authorities is not enough.
 export UV_SYSTEM_CERTS ?= 1

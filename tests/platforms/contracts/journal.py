@@ -47,7 +47,9 @@ class JournalContract:
                 journal.append("r", "a", reason="", flow_run="f", details=details)
         assert journal.entries("r") == []
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+    @settings(
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors], max_examples=25
+    )
     @given(reason=TEXT, flow_run=TEXT, details=DETAILS)
     def test_whatever_is_written_keeps_the_chain(
         self, journal: Journal, reason: str, flow_run: str, details: dict[str, object]
