@@ -45,7 +45,8 @@ azure: $(AZURE) ## install the SDKs of the Azure platform too
 
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
-test: azure $(if $(shell command -v npm),azurite) ## check style, types and imports, then run the tests
+test: ## check style, types and imports, then run the tests
+	@$(MAKE) --no-print-directory -j2 azure $(if $(shell command -v npm),azurite)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
