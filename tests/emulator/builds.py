@@ -82,7 +82,8 @@ class Builds:
             images = self._build(name, registry, request, tell)
             tell(f"Run ID: {name} was successful after 1s")
             self._change(path, {"status": "Succeeded", "finishTime": now(), "outputImages": images})
-        except BuildError as error:
+        # Whatever went wrong here, whoever waits for the build must hear of it.
+        except Exception as error:
             tell(str(error))
             self._change(
                 path, {"status": "Failed", "finishTime": now(), "runErrorMessage": "failed to run step ID: build"}
@@ -115,7 +116,9 @@ class Builds:
         archive.parent.mkdir(parents=True, exist_ok=True)
         archive.write_bytes(self._world.part(Blobs).get(CONTAINER, source))
         with tarfile.open(archive) as tar:
-            tar.extractall(context, filter="data")
+            # An argument of this name came with Python 3.11.4, and must be given from 3.12 on.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(context)
         archive.unlink()
 
     def _change(self, path: str, new: dict[str, object]) -> None:
