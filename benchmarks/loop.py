@@ -49,7 +49,8 @@ def _retrains() -> list[FlowRun]:
 
 
 def _wait_idle() -> None:
-    while any(run.state and not run.state.is_final() for run in _retrains()):
+    """Wait until no retrain is under way; those that a schedule will start some day have no start time."""
+    while any(run.start_time and run.state and not run.state.is_final() for run in _retrains()):
         time.sleep(0.2)
 
 

@@ -114,7 +114,7 @@ def data_uri(png: bytes) -> str:
 def _interval_plot(verdict: Verdict, compared: Comparison) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 1.8), layout="constrained")
+    figure = Figure(figsize=(6, 2.1), layout="constrained")
     axes = figure.subplots()
     axes.axvline(verdict.min_improvement, color="0.5", linestyle="--", label="must exceed")
     if compared.lower_bound is not None and compared.upper_bound is not None:
@@ -122,7 +122,7 @@ def _interval_plot(verdict: Verdict, compared: Comparison) -> Figure:
         axes.plot([compared.lower_bound], [0], marker="|", markersize=18, color="tab:blue", label="lower bound")
     axes.plot([compared.improvement], [0], marker="o", color="tab:blue", label="mean improvement")
     axes.set(yticks=[], xlabel=f"champion {verdict.metric} - candidate {verdict.metric}", title=verdict.decision)
-    axes.legend(loc="upper right", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     return figure
 
 
