@@ -96,7 +96,7 @@ def test_answers_wait_for_the_disk_in_groups(context: Path, tmp_path: Path, monk
         sync(descriptor)
 
     monkeypatch.setattr(os, "fdatasync", count)
-    with running(context, tmp_path, log_sync=True, log_segment_bytes=50_000) as service:
+    with running(context, tmp_path, log_sync=True, log_segment_bytes=50_000, max_wait_seconds=60.0) as service:
         assert [answer.headers["x-request-id"] for answer in scores(service, 500)] == [f"id-{i}" for i in range(500)]
         assert service.hub.load.waiting == 0
     assert len(records(tmp_path)) == 500

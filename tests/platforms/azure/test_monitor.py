@@ -51,10 +51,11 @@ def test_what_cannot_be_sent_ends_nothing_and_is_sent_again(azure: AzureSettings
 
 
 @pytest.mark.parametrize("query", ["NoTable", "AppEvents | summarize count()", "AppEvents | where Nothing == 'x' "])
-def test_a_bad_query_is_refused(logs: LogsQueryClient, world: World, query: str) -> None:
+def test_a_bad_query_is_refused(azure: AzureSettings, logs: LogsQueryClient, world: World, query: str) -> None:
     from azure.core.exceptions import HttpResponseError
 
-    world.part(Monitor).rows("AppEvents")
+    telemetry(azure).emit("ridgeline.released", {"recipe": uuid.uuid4().hex})
+    until(lambda: bool(world.part(Monitor).rows("AppEvents")))
     with pytest.raises(HttpResponseError, match="BadArgumentError"):
         ask(logs, world, query)
 
