@@ -81,7 +81,7 @@ def _measured(path: Path) -> Result:
     import pyarrow.csv
     import pyarrow.parquet  # noqa: F401  as above
 
-    from platforms.protocols import Blob
+    from platforms.values import Blob
     from recipes import batches, catalog, profile, shift  # noqa: F401  as above
     from tasks import data, inspection, reporting  # noqa: F401  as above
 

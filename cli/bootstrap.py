@@ -6,9 +6,9 @@ import time
 from typing import Final
 
 from cli.chain import ChainError, Follower, Report
-from platforms.protocols import Blob
 from platforms.selection import current
 from platforms.settings import Settings
+from platforms.values import Blob
 from recipes import catalog
 from tasks import facts
 from tasks.data import LANDING

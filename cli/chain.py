@@ -14,7 +14,8 @@ from typing import Final, TypeVar
 import httpx
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from platforms.protocols import Blob, JournalEntry, PlatformError
+from platforms.errors import PlatformError
+from platforms.values import Blob, JournalEntry
 from tasks import facts, starting
 from tasks.run import DATASET, MODEL, tagged
 from tasks.starting import Want

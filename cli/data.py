@@ -32,7 +32,7 @@ def data(recipe: str, as_json: bool) -> None:
 
 
 def _table(recipe: str) -> Document:
-    from platforms.protocols import NotFoundError
+    from platforms.errors import NotFoundError
     from platforms.selection import current
 
     try:

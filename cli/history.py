@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from cli import recipe_name
-from platforms.protocols import Image, JournalEntry
+from platforms.values import Image, JournalEntry
 
 
 @click.command()
@@ -16,7 +16,7 @@ from platforms.protocols import Image, JournalEntry
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def history(recipe: str, as_json: bool) -> None:
     """Every decision about RECIPE: promotions, rejections, releases."""
-    from platforms.protocols import PlatformError
+    from platforms.errors import PlatformError
     from platforms.selection import current
 
     try:

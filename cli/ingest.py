@@ -14,7 +14,7 @@ from cli import recipe_name
 
 if TYPE_CHECKING:
     from cli.chain import Stage
-    from platforms.protocols import Blob
+    from platforms.values import Blob
 
 WAIT: Final = 900.0
 """Seconds that `--wait` follows a batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli import recipe_name
-from platforms.protocols import Environment
+from platforms.values import Environment
 
 
 @click.command()

@@ -40,7 +40,7 @@ def _attempt(step: Callable[[], list[FlowRun]]) -> bool:
     import httpx
     from prefect.exceptions import PrefectException
 
-    from platforms.protocols import PlatformError
+    from platforms.errors import PlatformError
 
     logger = logging.getLogger("ridgeline.listener")
     try:

@@ -13,7 +13,7 @@ from cli import recipe_name
 
 if TYPE_CHECKING:
     from log_shipper.records import Record
-    from platforms.protocols import ScoredRequest
+    from platforms.values import ScoredRequest
 
 
 def _instant(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from platforms.protocols import Change
+    from platforms.values import Change
 
 
 @click.command()

@@ -66,8 +66,8 @@ def status(as_json: bool) -> None:
 
 def adopt_running() -> None:
     """Make this process a client of the services that run; raises `PlatformError` if there are none."""
+    from platforms.errors import PlatformError
     from platforms.local import control
-    from platforms.protocols import PlatformError
     from platforms.settings import Settings
 
     settings = Settings()
@@ -94,7 +94,7 @@ def _states() -> list[Path]:
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Show a `PlatformError` as one message and exit code 1."""
-    from platforms.protocols import PlatformError
+    from platforms.errors import PlatformError
 
     try:
         yield

@@ -10,9 +10,10 @@ import httpx
 
 from cli.bootstrap import land_rows
 from cli.chain import Follower, Report, Stage
-from platforms.protocols import EndpointStatus, JournalEntry, PlatformError
+from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.settings import Settings
+from platforms.values import EndpointStatus, JournalEntry
 from recipes import catalog
 from tasks.publishing import publish
 from tasks.starting import start_retrain

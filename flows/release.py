@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed
 
-from platforms.protocols import ModelVersion
+from platforms.values import ModelVersion
 from tasks import deployment, evaluation, facts, packaging, registration, reporting
 from tasks.run import MODEL, archived, locked, tag_run
 

@@ -14,7 +14,7 @@ from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed
 
-from platforms.protocols import Parameter
+from platforms.values import Parameter
 from recipes import catalog
 from tasks import data, evaluation, facts, registration, reporting, training
 from tasks.publishing import DEFAULT_RECIPE

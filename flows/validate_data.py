@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from platforms.protocols import Blob
+from platforms.values import Blob
 from tasks import data, quality, reporting, validation_report
 from tasks.quality import Outcome
 from tasks.run import DATASET, archived, locked, tag_run

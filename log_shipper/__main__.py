@@ -14,7 +14,7 @@ from log_shipper.settings import PREFIX, Settings
 from log_shipper.shipper import Shipper
 from log_shipper.stopping import Stop
 from platforms import selection
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from platforms.settings import Settings as PlatformSettings
 
 ONCE: Final = "--once"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from log_shipper.packing import Parcel, packed
-from platforms.protocols import PlatformError, Storage
+from platforms.errors import PlatformError
+from platforms.protocols import Storage
 
 
 def ship(storage: Storage, segment: Path) -> int:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.fingerprint import Fingerprint
-from platforms.protocols import ConflictError, DatasetVersion, NotFoundError, PlatformError
+from platforms.values import DatasetVersion
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets as random
 
-from platforms.protocols import Environment, Secrets
+from platforms.protocols import Secrets
+from platforms.values import Environment
 
 
 def key_secret(recipe: str, environment: Environment) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 if TYPE_CHECKING:
     import numpy.typing as npt

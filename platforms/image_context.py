@@ -7,11 +7,16 @@ import json
 from pathlib import Path
 from typing import Final
 
-from platforms.protocols import Image, PlatformError
+from platforms.errors import PlatformError
+from platforms.values import Image
 from scoring_service.context import MANIFEST, ContextError, Manifest
 
 SHORT: Final = 12
 """Digits of a digest that name an image."""
+
+
+def unheard(line: str) -> None:
+    """Takes a build's log lines where nobody wants them."""
 
 
 def image_of(context: Path, recipe: str, model_version: int) -> Image:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from platforms.protocols import JobFailedError, TrainingJob
+from platforms.errors import JobFailedError
+from platforms.values import TrainingJob
 
 RESULT: Final = "result.json"
 """What `training.outputs.RESULT` says: a folder that has it is complete."""

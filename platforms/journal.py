@@ -16,7 +16,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from platforms.protocols import ConflictError, Environment, JournalEntry, PlatformError
+from platforms.errors import ConflictError, PlatformError
+from platforms.values import Environment, JournalEntry
 
 GENESIS: Final = "0" * 64
 ATTEMPTS: Final = 60

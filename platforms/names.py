@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

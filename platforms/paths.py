@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 
 def parts(path: str) -> tuple[str, ...]:

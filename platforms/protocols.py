@@ -1,8 +1,8 @@
 """The ports between Ridgeline and the place it runs on. Read this file first.
 
-Tasks know nothing but these protocols; `platforms.local` and `platforms.azure` implement them, and
-`platforms.selection` chooses one. What crosses a port is a frozen dataclass or a plain value, so a task behaves
-the same on every platform and can be tested against one in a temporary folder.
+Tasks know nothing but these protocols, and `values` and `errors` beside them; `platforms.local` and `platforms.azure`
+implement them, and `platforms.selection` chooses one. So a task behaves the same on every platform and can be tested
+against one in a temporary folder.
 
 Three laws hold for every implementation:
 
@@ -13,175 +13,29 @@ Three laws hold for every implementation:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from platforms.values import (
+    Blob,
+    Change,
+    DatasetVersion,
+    EndpointSpec,
+    EndpointStatus,
+    Environment,
+    Image,
+    JournalEntry,
+    ModelVersion,
+    Parameter,
+    ScoredRequest,
+    TrainingJob,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Environment = Literal["qa", "prod"]
-Parameter = bool | int | float | str
-Value = bool | int | float | str
-"""One field of a scored row."""
-
-
-class PlatformError(Exception):
-    """A platform could not do what was asked; the message names the thing, the place and the next step."""
-
-
-class NotFoundError(PlatformError):
-    """The named blob, table, model version, image, endpoint or secret does not exist."""
-
-
-class ConflictError(PlatformError):
-    """Somebody else changed the state that the call expected; read it again and decide anew."""
-
-
-class JobFailedError(PlatformError):
-    """A job on the compute failed, was killed or timed out; the message ends with its last lines."""
-
-
-class NotReadyError(PlatformError):
-    """An endpoint did not become ready with the new image; what served before still serves."""
-
-
-def unheard(line: str) -> None:
-    """Takes log lines that nobody wants."""
-
-
-@dataclass(frozen=True)
-class Blob:
-    """One stored object. `path` is relative to the storage root; `etag` changes whenever the content does."""
-
-    path: str
-    size: int
-    etag: str
-
-
-@dataclass(frozen=True)
-class DatasetVersion:
-    """A version of a recipe's table. Equal fingerprints mean equal rows, in whatever order or files they are."""
-
-    recipe: str
-    version: int
-    rows: int
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """One training run on the compute, pinned to a dataset version. `name` is its identity: run twice, done once.
-
-    `tags` are what people find it by where it runs.
-    """
-
-    name: str
-    recipe: str
-    dataset_version: int
-    parameters: Mapping[str, Parameter]
-    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
-class ModelVersion:
-    """A registered model. `version` counts from 1 in each recipe; `tags` carry its lineage."""
-
-    recipe: str
-    version: int
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Image:
-    """A scoring image. `digest` is the sha256 of its build context; `name` is `<recipe>:<version>-<digest12>`."""
-
-    name: str
-    digest: str
-
-    @property
-    def reference(self) -> str:
-        """Name and full digest in one string, as the journal keeps it; `parse` gives the image back."""
-        return f"{self.name}@sha256:{self.digest}"
-
-    @classmethod
-    def parse(cls, reference: str) -> Self:
-        """The image of a reference; raises `ValueError` if it is none."""
-        name, marker, digest = reference.partition("@sha256:")
-        if not (name and marker and digest):
-            raise ValueError(f"{reference!r} is no image reference: expected <name>@sha256:<digest>")
-        return cls(name, digest)
-
-
-@dataclass(frozen=True)
-class EndpointSpec:
-    """What an endpoint shall serve. The number of replicas is the platform's own setting."""
-
-    recipe: str
-    environment: Environment
-    image: Image
-    model_version: int
-
-
-@dataclass(frozen=True)
-class EndpointStatus:
-    """What an endpoint serves. `key_secret` is the name under which `Secrets` holds its API keys."""
-
-    recipe: str
-    environment: Environment
-    url: str
-    model_version: int
-    image: Image
-    ready: bool
-    key_secret: str
-
-
-@dataclass(frozen=True)
-class ScoredRequest:
-    """One answered request, as the scoring service logged it before it answered. `latency` is in seconds."""
-
-    request_id: str
-    time: datetime
-    environment: Environment
-    model: str
-    version: int
-    image: str
-    inputs: Sequence[Mapping[str, Value]]
-    outputs: Sequence[float]
-    latency: float
-    key_id: str
-
-
-@dataclass(frozen=True)
-class JournalEntry:
-    """One decision. `environment` is None for the gate's own, `image` is an `Image.reference`.
-
-    `previous` is the hash of the entry before it.
-    """
-
-    sequence: int
-    time: datetime
-    recipe: str
-    action: str
-    model_version: int | None
-    environment: Environment | None
-    image: str | None
-    reason: str
-    flow_run: str
-    details: Mapping[str, object]
-    previous: str
-    hash: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """What lies between a piece of infrastructure as it shall be and as it is. `resource` is its type and name."""
-
-    resource: str
-    action: Literal["create", "update", "same"]
-    detail: str = ""
 
 
 class Storage(Protocol):
@@ -308,9 +162,7 @@ class Registry(Protocol):
 class ImageBuilder(Protocol):
     """Builds scoring images, once per digest."""
 
-    def build(
-        self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = unheard
-    ) -> Image:
+    def build(self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = ...) -> Image:
         """Build the context folder, or give the image that was built of that digest before.
 
         Every line of the build's log goes to `on_line`.

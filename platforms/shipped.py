@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final, get_args
 import msgspec
 
 from log_shipper import layout
-from platforms.protocols import Environment, PlatformError, ScoredRequest, Storage
+from platforms.errors import PlatformError
+from platforms.protocols import Storage
+from platforms.values import Environment, ScoredRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,9 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
-from platforms.protocols import EndpointStatus, ModelVersion, PlatformError
+from platforms.errors import PlatformError
 from platforms.selection import current
+from platforms.values import EndpointStatus, ModelVersion
 from tasks.run import run_id, run_logger
 from training import outputs
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
 
-from platforms.protocols import Blob, DatasetVersion, NotFoundError
+from platforms.errors import NotFoundError
 from platforms.selection import current
+from platforms.values import Blob, DatasetVersion
 
 if TYPE_CHECKING:
     pass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prefect import task
 
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion, NotReadyError
+from platforms.errors import NotReadyError
 from platforms.selection import current
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion
 from tasks.contract import ContractError, check_endpoint
 from tasks.facts import WITHDRAWN
 from tasks.run import run_id

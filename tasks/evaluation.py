@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 
-from platforms.protocols import ModelVersion
 from platforms.selection import current
+from platforms.values import ModelVersion
 from training import outputs
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from platforms.protocols import EndpointSpec, Environment, Image, JournalEntry, ModelVersion
 from platforms.selection import current
+from platforms.values import EndpointSpec, Environment, Image, JournalEntry, ModelVersion
 
 JUDGED = ("registered", "rejected", "forced")
 WITHDRAWN = "withdrawn"

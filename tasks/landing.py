@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from platforms.protocols import Blob
 from platforms.selection import current
+from platforms.values import Blob
 from tasks.data import LANDING
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from platforms.protocols import DatasetVersion, TrainingJob
+from platforms.values import DatasetVersion, TrainingJob
 from tasks import revision
 
 LOCK_FILE: Final = revision.ROOT / "requirements.lock"

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
 
-from platforms.protocols import Blob, ModelVersion
 from platforms.selection import current
+from platforms.values import Blob, ModelVersion
 from tasks import facts, reconciling, starting
 
 log = logging.getLogger(__name__)

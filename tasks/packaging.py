@@ -20,8 +20,8 @@ from packaging.requirements import Requirement
 from prefect import task
 
 from platforms.pins import pins
-from platforms.protocols import Image, ModelVersion
 from platforms.selection import current
+from platforms.values import Image, ModelVersion
 from tasks.run import run_logger
 from tasks.shipper_context import copy_shipper
 from training import outputs

@@ -11,8 +11,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
-from platforms.protocols import Change, PlatformError
+from platforms.errors import PlatformError
 from platforms.selection import current
+from platforms.values import Change
 from recipes import catalog
 from tasks import publishing, revision
 from tasks.run import run_logger

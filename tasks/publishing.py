@@ -13,7 +13,7 @@ from typing import Final
 import yaml
 from prefect.settings import PREFECT_API_URL
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from tasks import revision
 
 ROOT: Final = revision.ROOT

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from prefect import task
 
-from platforms.protocols import Blob, ConflictError
+from platforms.errors import ConflictError
 from platforms.selection import current
+from platforms.values import Blob
 from tasks.data import batch_id
 from tasks.inspection import Checked, Inspection
 from training import outputs

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from prefect import task
 from prefect.client.schemas.objects import FlowRun
 
-from platforms.protocols import ConflictError, Environment, NotFoundError
+from platforms.errors import ConflictError, NotFoundError
 from platforms.selection import current
+from platforms.values import Environment
 from tasks import facts, starting
 from tasks.data import LANDING
 from tasks.run import locked, run_logger

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from prefect import task
 
-from platforms.protocols import ModelVersion, NotFoundError
+from platforms.errors import NotFoundError
 from platforms.selection import current
+from platforms.values import ModelVersion
 from tasks.evaluation import Verdict, numbers
 from tasks.run import run_id
 from tasks.training import Candidate

@@ -12,8 +12,8 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 from prefect.events import emit_event
 from prefect.utilities.urls import url_for
 
-from platforms.protocols import Blob, DatasetVersion, EndpointStatus, ModelVersion, Parameter
 from platforms.selection import current
+from platforms.values import Blob, DatasetVersion, EndpointStatus, ModelVersion, Parameter
 from tasks import validation_report
 from tasks.evaluation import Comparison, Verdict, numbers
 from tasks.inspection import Checked

@@ -17,7 +17,8 @@ from prefect.exceptions import CancelledRun, MissingContextError, ObjectNotFound
 from prefect.logging.loggers import LoggingAdapter
 from prefect.runtime import flow_run
 
-from platforms.protocols import ConflictError, Platform, PlatformError
+from platforms.errors import ConflictError, PlatformError
+from platforms.protocols import Platform
 from platforms.selection import current
 
 LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")

@@ -17,7 +17,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
-from platforms.protocols import Blob
+from platforms.values import Blob
 from tasks.data import batch_id
 
 ATTEMPTS: Final = 3

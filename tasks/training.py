@@ -10,8 +10,8 @@ from pathlib import Path
 from prefect import task
 
 from platforms.jobs import Usage
-from platforms.protocols import DatasetVersion, Parameter, TrainingJob
 from platforms.selection import current
+from platforms.values import DatasetVersion, Parameter, TrainingJob
 from tasks import lineage
 from tasks.run import run_id, run_logger
 from training import outputs

@@ -14,7 +14,7 @@ from benchmarks.serving.load import Load, apply
 from benchmarks.serving.peers import Peer
 from benchmarks.serving.results import Memory, Missing, Result, Slice, Started
 from benchmarks.serving.server import Server, ServerError
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 LOADS: Final = (Load(64), Load(16), Load(1), Load(4, 1000))
 QUICK: Final = (Load(64), Load(4, 1000))

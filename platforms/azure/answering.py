@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from platforms.protocols import EndpointSpec
+from platforms.values import EndpointSpec
 
 SECONDS: Final = 5.0
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 from platforms.azure import events
 from platforms.azure.errors import told
 from platforms.azure.hold import Hold
-from platforms.protocols import Blob, ModelVersion, NotFoundError, Storage
+from platforms.errors import NotFoundError
+from platforms.protocols import Storage
+from platforms.values import Blob, ModelVersion
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient, QueueMessage

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from platforms.azure.texts import Text, Texts
-from platforms.protocols import ConflictError
+from platforms.errors import ConflictError
 
 
 class Champions:

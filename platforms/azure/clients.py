@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from platforms.azure import credentials
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient

@@ -21,7 +21,8 @@ from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.run_history import RunDetails, RunHistory
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.azure.training_job import JobFactory, outputs_path
-from platforms.protocols import PlatformError, TrainingJob
+from platforms.errors import PlatformError
+from platforms.values import TrainingJob
 
 SUBMISSIONS: Final = 3
 """How often a job is submitted when the address for the upload of its code had expired."""

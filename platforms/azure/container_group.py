@@ -11,7 +11,8 @@ from platforms.azure.credentials import connection_string
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.log_shipper import LOG_DIR, SHIPPER, shipper_environment
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import EndpointSpec, PlatformError
+from platforms.errors import PlatformError
+from platforms.values import EndpointSpec
 
 if TYPE_CHECKING:
     from azure.mgmt.containerinstance.models import Container, ContainerGroup, Volume

@@ -17,7 +17,9 @@ from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys, key_secret
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, NotReadyError, Secrets
+from platforms.errors import NotReadyError
+from platforms.protocols import Secrets
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 
 if TYPE_CHECKING:
     from azure.mgmt.containerinstance import ContainerInstanceManagementClient

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 Track = Literal["stable", "canary"]
 LONGEST: Final = 37

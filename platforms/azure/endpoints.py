@@ -10,7 +10,8 @@ from platforms.azure.kubernetes_access import connect
 from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.kubernetes_objects import Objects
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image, Secrets
+from platforms.protocols import Secrets
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 
 
 class AzureEndpoints:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 
 FORBIDDEN: Final = (401, 403)
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from platforms.protocols import ModelVersion
+from platforms.values import ModelVersion
 
 BLOB_CREATED: Final = "Microsoft.Storage.BlobCreated"
 MODEL_REGISTERED: Final = "Microsoft.MachineLearningServices.ModelRegistered"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from platforms import jobs
-from platforms.protocols import NotFoundError, Storage
+from platforms.errors import NotFoundError
+from platforms.protocols import Storage
 
 AT_ONCE: Final = 8
 

@@ -22,9 +22,11 @@ from platforms.azure.credentials import credential
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.azure.tail import LAST_LOOKS, Tail
-from platforms.image_context import SHORT, image_of
+from platforms.errors import NotFoundError, PlatformError
+from platforms.image_context import SHORT, image_of, unheard
 from platforms.jobs import Lines
-from platforms.protocols import Image, NotFoundError, PlatformError, Storage, unheard
+from platforms.protocols import Storage
+from platforms.values import Image
 
 if TYPE_CHECKING:
     from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient

@@ -17,7 +17,8 @@ from platforms.azure.difference import differences, merged
 from platforms.azure.errors import told
 from platforms.azure.resources import Document, Resource, UnknownOutputError, wanted
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import Change, NotFoundError, PlatformError
+from platforms.errors import NotFoundError, PlatformError
+from platforms.values import Change
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse

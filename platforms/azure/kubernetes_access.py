@@ -11,7 +11,7 @@ from platforms.azure import clients
 from platforms.azure.credentials import credential
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import NotFoundError
+from platforms.errors import NotFoundError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration

@@ -24,7 +24,9 @@ from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, served_b
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys, key_secret
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, NotReadyError, PlatformError, Secrets
+from platforms.errors import NotReadyError, PlatformError
+from platforms.protocols import Secrets
+from platforms.values import EndpointSpec, EndpointStatus, Environment
 
 HTTP_PORT: Final = 80
 

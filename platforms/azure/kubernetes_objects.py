@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from platforms.azure.templates import Manifest
-from platforms.protocols import ConflictError, NotFoundError, PlatformError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import Final
 
 from platforms.azure.kubernetes_objects import EVENT, POD, STATEFUL_SET, Objects
 from platforms.azure.templates import Manifest
-from platforms.protocols import NotReadyError
+from platforms.errors import NotReadyError
 
 LOOK_SECONDS: Final = 1.0
 """The watch tells of the set's own changes at once; pods are looked at so often in any case."""

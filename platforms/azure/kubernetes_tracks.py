@@ -16,7 +16,7 @@ from platforms.azure.kubernetes_objects import MANAGER, STATEFUL_SET, Objects
 from platforms.azure.kubernetes_rollout import ANNOTATION, Rollout
 from platforms.azure.settings import AzureSettings
 from platforms.azure.templates import Manifest
-from platforms.protocols import EndpointSpec, Environment, Image
+from platforms.values import EndpointSpec, Environment, Image
 
 REPLICAS_MANAGER: Final = "ridgeline-replicas"
 SERVED_MANAGER: Final = "ridgeline-served"

@@ -12,7 +12,7 @@ from platforms.azure.endpoint_names import EndpointNames, Track
 from platforms.azure.log_shipper import shipper_environment
 from platforms.azure.settings import AzureSettings
 from platforms.azure.templates import Manifest, fill
-from platforms.protocols import EndpointSpec
+from platforms.values import EndpointSpec
 
 MARGIN_SECONDS: Final = 10
 """What a replica may take to end besides its delay and its drain."""

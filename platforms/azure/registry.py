@@ -17,7 +17,8 @@ from platforms.azure.champion import Champions
 from platforms.azure.errors import told
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
-from platforms.protocols import ModelVersion, NotFoundError, TrainingJob
+from platforms.errors import NotFoundError
+from platforms.values import ModelVersion, TrainingJob
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Model

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from platforms import names
 from platforms.azure.errors import told
 from platforms.azure.lease import lease
-from platforms.protocols import NotFoundError
+from platforms.errors import NotFoundError
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from platforms import paths
 from platforms.azure.errors import told
-from platforms.protocols import Blob, ConflictError, NotFoundError
+from platforms.errors import ConflictError, NotFoundError
+from platforms.values import Blob
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient

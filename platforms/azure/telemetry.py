@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import Parameter, Telemetry
+from platforms.protocols import Telemetry
+from platforms.values import Parameter
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs import LoggerProvider

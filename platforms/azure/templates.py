@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from platforms.settings import ROOT
 
 FOLDER: Final = ROOT / "deployments" / "aks"

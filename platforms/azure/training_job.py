@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from platforms import jobs
 from platforms.azure import environment
 from platforms.azure.machine_learning import MachineLearning
-from platforms.protocols import TrainingJob
+from platforms.values import TrainingJob
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient

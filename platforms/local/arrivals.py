@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from platforms.protocols import Blob, ModelVersion, Storage
+from platforms.protocols import Storage
+from platforms.values import Blob, ModelVersion
 
 
 class FolderArrivals:

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Final, TypedDict
 
 from platforms import jobs
+from platforms.errors import JobFailedError
 from platforms.local import files, processes
-from platforms.protocols import JobFailedError, TrainingJob
+from platforms.values import TrainingJob
 
 _LIMITS: Final = str(Path(__file__).with_name("job_limits.py"))
 _POLL: Final = 0.05

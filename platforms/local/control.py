@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from platforms.errors import PlatformError
 from platforms.local import ports, processes, record, services
-from platforms.protocols import PlatformError
 from platforms.settings import ROOT, Settings
 
 PROGRAM = (sys.executable, "-m", "platforms.local.supervisor")

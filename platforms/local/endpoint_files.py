@@ -16,9 +16,10 @@ from typing import IO, Literal, TypeVar
 
 import msgspec
 
+from platforms.errors import PlatformError
 from platforms.local import files
-from platforms.protocols import EndpointSpec, Environment, PlatformError
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, Environment
 
 State = Literal["starting", "ready", "failed"]
 Content = TypeVar("Content")

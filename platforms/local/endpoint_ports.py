@@ -9,8 +9,8 @@ from typing import Final
 from filelock import FileLock
 
 from platforms.local.endpoint_files import read, write
-from platforms.protocols import Environment
 from platforms.settings import Settings
+from platforms.values import Environment
 
 ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 

@@ -6,11 +6,13 @@ import time
 from typing import Final
 
 from platforms.endpoint_keys import ensure_keys, key_secret
+from platforms.errors import NotReadyError, PlatformError
 from platforms.local.endpoint_files import Desired, EndpointFiles, Observed
 from platforms.local.endpoint_ports import url
 from platforms.local.wishes import Wishes
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, NotReadyError, PlatformError, Secrets
+from platforms.protocols import Secrets
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, EndpointStatus, Environment
 
 POLL_SECONDS: Final = 0.05
 MARGIN_SECONDS: Final = 10.0

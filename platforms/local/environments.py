@@ -16,7 +16,7 @@ from typing import Final
 import uv
 from filelock import FileLock
 
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from platforms.settings import ROOT
 
 SHORT: Final = 12

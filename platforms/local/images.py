@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from platforms.image_context import SHORT, image_of
+from platforms.errors import NotFoundError, PlatformError
+from platforms.image_context import SHORT, image_of, unheard
 from platforms.local import files
 from platforms.local.environments import environment, run
-from platforms.protocols import Image, NotFoundError, PlatformError, unheard
 from platforms.settings import Settings
+from platforms.values import Image
 
 REQUIREMENTS: Final = "requirements.txt"
 BUILD: Final = {"docker": "build", "buildah": "bud"}

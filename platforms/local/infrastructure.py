@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from platforms.protocols import Change, NotFoundError
+from platforms.errors import NotFoundError
+from platforms.values import Change
 
 
 class NoInfrastructure:

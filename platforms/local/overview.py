@@ -11,8 +11,8 @@ from platforms import selection
 from platforms.local import control, processes
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.record import Entry
-from platforms.protocols import EndpointStatus, Environment
 from platforms.settings import ROOT, Settings
+from platforms.values import EndpointStatus, Environment
 from recipes import catalog
 
 ENVIRONMENTS: tuple[Environment, ...] = ("qa", "prod")

@@ -8,7 +8,7 @@ import socket
 import psutil
 
 from platforms import selection
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from platforms.settings import Settings
 
 ENDPOINTS = ("qa_port", "prod_port")

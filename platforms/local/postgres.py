@@ -18,9 +18,9 @@ from urllib.parse import quote
 
 import psutil
 
+from platforms.errors import PlatformError
 from platforms.local import sockets
 from platforms.local.accounts import Account, unprivileged
-from platforms.protocols import PlatformError
 
 DATABASE = "prefect"
 OUTSIDE = Path("/var/tmp")

@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
+from platforms.errors import ConflictError, NotFoundError
 from platforms.local import files
-from platforms.protocols import ConflictError, ModelVersion, NotFoundError, TrainingJob
+from platforms.values import ModelVersion, TrainingJob
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from platforms.local.journal import file_journal
-from platforms.protocols import EndpointSpec, Image, JournalEntry
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, Image, JournalEntry
 
 SERVING = ("released", "rolled back")
 """Actions after which the entry's image serves in its environment."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from platforms.protocols import NotReadyError
+from platforms.errors import NotReadyError
 
 LAST_LINES: Final = 20
 SOON_SECONDS: Final = 10.0

@@ -13,13 +13,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, cast
 
+from platforms.errors import PlatformError
 from platforms.local.endpoint_files import Desired, EndpointFiles, read
 from platforms.local.images import LocalImages
 from platforms.local.replica_set import Locate, ReplicaSet
 from platforms.local.status import ServiceStatus
 from platforms.local.wishes import Wishes
-from platforms.protocols import EndpointSpec, Environment, PlatformError
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, Environment
 
 SCAN_SECONDS: Final = 0.1
 

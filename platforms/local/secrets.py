@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platforms.errors import NotFoundError
 from platforms.local import files
-from platforms.protocols import NotFoundError
 
 
 class FileSecrets:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from platforms.errors import PlatformError
 from platforms.local import processes
 from platforms.local.accounts import Account
 from platforms.local.status import ServiceStatus
-from platforms.protocols import PlatformError
 
 LOG_LIMIT = 10 * 2**20
 CHECK_TIMEOUT = 5.0

@@ -10,8 +10,8 @@ import os
 import secrets
 from pathlib import Path
 
+from platforms.errors import PlatformError
 from platforms.local import files
-from platforms.protocols import PlatformError
 
 SHORT = Path("/tmp")
 OWNER = "state"

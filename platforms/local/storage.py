@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from platforms import paths
+from platforms.errors import NotFoundError, PlatformError
 from platforms.local import files
-from platforms.protocols import Blob, NotFoundError, PlatformError
 from platforms.settings import Settings
+from platforms.values import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,10 @@ from typing import IO
 
 import psutil
 
+from platforms.errors import PlatformError
 from platforms.local import control, processes, record, releases, services
 from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Service
-from platforms.protocols import PlatformError
 from platforms.settings import Settings
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36

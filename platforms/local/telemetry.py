@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from platforms.protocols import Parameter
+from platforms.values import Parameter
 
 log = logging.getLogger(__name__)
 

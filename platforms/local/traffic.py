@@ -13,10 +13,12 @@ from typing import BinaryIO
 
 import msgspec
 
+from platforms.errors import PlatformError
 from platforms.local import files
-from platforms.protocols import PlatformError, ScoredRequest, Storage
+from platforms.protocols import Storage
 from platforms.settings import Settings
 from platforms.shipped import ShippedLog
+from platforms.values import ScoredRequest
 from scoring_service.segments import CLOSED, OPEN
 
 

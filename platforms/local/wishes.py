@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from platforms.local.endpoint_files import Desired, EndpointFiles
 from platforms.local.endpoint_ports import EndpointPorts
-from platforms.protocols import EndpointSpec
 from platforms.settings import Settings
+from platforms.values import EndpointSpec
 
 
 class Wishes:

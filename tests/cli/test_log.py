@@ -14,9 +14,11 @@ from cli import log as log_module
 from cli.main import main
 from log_shipper import records
 from log_shipper.shipping import ship
+from platforms.errors import PlatformError
 from platforms.local.replica_set import traffic_folder
-from platforms.protocols import Platform, PlatformError, ScoredRequest
+from platforms.protocols import Platform
 from platforms.settings import Settings
+from platforms.values import ScoredRequest
 from tasks.feedback import logged_requests
 from tests.log_shipper.made import RECIPE, START, Row, closed, many, record
 

@@ -11,7 +11,8 @@ from prefect.states import Completed, Failed
 from cli.main import main
 from flows import provision as flow
 from platforms.local.infrastructure import NoInfrastructure
-from platforms.protocols import Change, Platform
+from platforms.protocols import Platform
+from platforms.values import Change
 from tasks import provisioning
 
 PLAN = [Change("group g", "same"), Change("cluster c", "update", "maxNodeCount: 2 -> 7"), Change("queue q", "create")]

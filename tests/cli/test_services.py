@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from cli import bootstrap, dotenv
 from cli.main import main
 from platforms import settings as settings_module
+from platforms.errors import PlatformError
 from platforms.local import control
-from platforms.protocols import PlatformError
 from platforms.settings import Settings
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from platforms import selection
+from platforms.errors import JobFailedError
 from platforms.jobs import Usage
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
-from platforms.protocols import JobFailedError, Platform, TrainingJob
+from platforms.protocols import Platform
 from platforms.settings import Settings
+from platforms.values import TrainingJob
 from recipes import catalog
 from tests.background import background
 from tests.conftest import copy_database

@@ -10,7 +10,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.provision import provision
 from platforms import selection
-from platforms.protocols import Change, Platform, PlatformError
+from platforms.errors import PlatformError
+from platforms.protocols import Platform
+from platforms.values import Change
 from tasks import provisioning, publishing, revision
 
 Published = list[tuple[list[str], str]]

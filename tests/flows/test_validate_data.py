@@ -15,7 +15,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
 from flows.validate_data import validate_data
-from platforms.protocols import NotFoundError, Platform
+from platforms.errors import NotFoundError
+from platforms.protocols import Platform
 from recipes import catalog
 from recipes.profile import Profile
 from tasks import data, inspection, quality, reporting

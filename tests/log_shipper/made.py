@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from platforms.local.storage import LocalStorage
-from platforms.protocols import Blob, ScoredRequest
 from platforms.shipped import ShippedLog
+from platforms.values import Blob, ScoredRequest
 from scoring_service.request_log import LogRecord, RequestLog
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from log_shipper import records
 from log_shipper.packing import packed
 from log_shipper.records import UnreadableError
 from platforms.local.storage import LocalStorage
-from platforms.protocols import ScoredRequest
+from platforms.values import ScoredRequest
 from scoring_service.request_log import LogRecord
 from tests.log_shipper.made import START, Row, closed, many, record
 

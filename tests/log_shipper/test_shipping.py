@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from log_shipper.shipping import ship
-from platforms.protocols import Blob, PlatformError
+from platforms.errors import PlatformError
+from platforms.values import Blob
 from tests.log_shipper.made import START, Hooked, Kill, closed, fail, ids, kill, many, record, shipped
 
 MIDNIGHT = datetime(2026, 1, 3, tzinfo=UTC)

@@ -10,7 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from platforms import delta as module
 from platforms.delta import DeltaStore
-from platforms.protocols import ConflictError, PlatformError
+from platforms.errors import ConflictError, PlatformError
 from tests.platforms.contracts.datasets import DatasetsContract, arrived, batch
 
 

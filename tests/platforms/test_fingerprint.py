@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from platforms.errors import PlatformError
 from platforms.fingerprint import Fingerprint
-from platforms.protocols import PlatformError
 
 ROWS = st.lists(st.tuples(st.floats(width=64) | st.none(), st.integers(-9, 9) | st.none(), st.text() | st.none()))
 Row = tuple[float | None, int | None, str | None]

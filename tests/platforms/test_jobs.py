@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from platforms.jobs import LAST_LINES, Lines, Usage, arguments, failure
-from platforms.protocols import TrainingJob
+from platforms.values import TrainingJob
 
 JOB = TrainingJob("r-1", "r", 7, {"alpha": 0.4})
 

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from log_shipper.shipping import ship
+from platforms.errors import PlatformError
 from platforms.local.storage import LocalStorage
-from platforms.protocols import PlatformError
 from platforms.shipped import ShippedLog
 from tests.log_shipper.made import ALWAYS, RECIPE, START, closed, ids, many, record
 

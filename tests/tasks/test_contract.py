@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from platforms.protocols import EndpointStatus, Image, ModelVersion
+from platforms.values import EndpointStatus, Image, ModelVersion
 from tasks import contract
 from tasks.contract import TOLERANCE, _unequal
 from tasks.packaging import assemble

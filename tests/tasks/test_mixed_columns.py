@@ -15,7 +15,7 @@ import pytest
 
 from platforms.local.storage import LocalStorage
 from platforms.local.traffic import LocalTrafficLog
-from platforms.protocols import ModelVersion
+from platforms.values import ModelVersion
 from recipes import catalog
 from recipes.batches import validate
 from recipes.profile import Counter, Profile, known_bins

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from platforms.protocols import Platform, TrainingJob
+from platforms.protocols import Platform
+from platforms.values import TrainingJob
 from recipes import catalog
 from tasks import quality
 from tasks.inspection import Inspection
@@ -29,7 +30,7 @@ def test_the_reference_is_the_champions_profile(platform: Platform, tmp_path: Pa
 
 
 def test_a_changed_blob_is_named(platform: Platform, tmp_path: Path) -> None:
-    from platforms.protocols import ConflictError
+    from platforms.errors import ConflictError
 
     old = platform.storage.write("landing/diabetes/x.csv", b"1")
     platform.storage.write("landing/diabetes/x.csv", b"2")

@@ -29,6 +29,7 @@ def test_the_image_has_the_shipper_and_no_other_port(context: Path) -> None:
     platform = {file for file in files if file.startswith("platforms/")}
     assert platform == {
         "platforms/__init__.py",
+        "platforms/errors.py",
         "platforms/local/__init__.py",
         "platforms/local/files.py",
         "platforms/local/storage.py",
@@ -37,6 +38,7 @@ def test_the_image_has_the_shipper_and_no_other_port(context: Path) -> None:
         "platforms/protocols.py",
         "platforms/selection.py",
         "platforms/settings.py",
+        "platforms/values.py",
     }
 
 

@@ -14,7 +14,7 @@ from typing import Self
 
 from platforms.azure.settings import AzureSettings
 from platforms.local.secrets import FileSecrets
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
 from tests.scoring_service.contexts import NAMES, SERVICE, make_context

@@ -11,7 +11,8 @@ from platforms.azure import clients, events
 from platforms.azure.arrivals import QueueArrivals
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
-from platforms.protocols import Arrivals, Blob, ModelVersion, Storage
+from platforms.protocols import Arrivals, Storage
+from platforms.values import Blob, ModelVersion
 from tests.emulator.event_grid import BLOB_CREATED, MODEL_REGISTERED, EventGrid, event
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World

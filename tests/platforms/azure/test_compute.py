@@ -10,8 +10,9 @@ import pytest
 
 from platforms.azure.compute import AzureCompute
 from platforms.azure.machine_learning import MachineLearning
+from platforms.errors import JobFailedError, PlatformError
 from platforms.jobs import Usage
-from platforms.protocols import JobFailedError, PlatformError, TrainingJob
+from platforms.values import TrainingJob
 from tests.emulator.blobs import Blobs
 from tests.emulator.faults import Fault
 from tests.emulator.jobs import Jobs

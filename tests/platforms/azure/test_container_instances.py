@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from platforms.azure.container_group import dns_label
 from platforms.azure.container_instances import ContainerInstances
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import EndpointSpec, Image, NotReadyError, PlatformError
+from platforms.errors import NotReadyError, PlatformError
+from platforms.values import EndpointSpec, Image
 from tests.emulator.container_groups import Group, Groups
 from tests.emulator.faults import Fault
 from tests.emulator.runtime import Runtime

@@ -10,7 +10,7 @@ from platforms.azure import clients, credentials
 from platforms.azure.datasets import options
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from tests.emulator.world import World
 
 

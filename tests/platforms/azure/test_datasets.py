@@ -7,7 +7,7 @@ import pytest
 from platforms.azure.datasets import blob_datasets, options
 from platforms.azure.settings import AzureSettings
 from platforms.delta import DeltaStore
-from platforms.protocols import NotFoundError, PlatformError
+from platforms.errors import NotFoundError, PlatformError
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.contracts.datasets import DatasetsContract, batch

@@ -14,7 +14,7 @@ from platforms.azure.credentials import credential
 from platforms.azure.endpoints import AzureEndpoints
 from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import NotReadyError
+from platforms.errors import NotReadyError
 from tests.emulator.world import World
 from tests.platforms.azure.endpoint_bench import Bench, wait_for
 from tests.ports import free_port

@@ -12,8 +12,9 @@ import pytest
 from platforms.azure.build_source import archive
 from platforms.azure.images import AzureImages
 from platforms.azure.settings import AzureSettings
+from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
-from platforms.protocols import Image, NotFoundError, PlatformError
+from platforms.values import Image
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import Builds
 from tests.emulator.faults import Fault

@@ -9,7 +9,9 @@ import pytest
 from platforms.azure.infrastructure import AzureInfrastructure
 from platforms.azure.resources import guid
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import Change, Infrastructure, NotFoundError, PlatformError
+from platforms.errors import NotFoundError, PlatformError
+from platforms.protocols import Infrastructure
+from platforms.values import Change
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.resources import Resource
 from tests.emulator.storage_accounts import Accounts

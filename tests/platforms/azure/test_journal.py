@@ -8,8 +8,8 @@ from platforms.azure import clients
 from platforms.azure.journal import BlobLines
 from platforms.azure.settings import AzureSettings
 from platforms.azure.texts import Texts
+from platforms.errors import PlatformError
 from platforms.journal import HashedJournal
-from platforms.protocols import PlatformError
 from tests.emulator.faults import Fault
 from tests.emulator.world import World
 from tests.platforms.contracts.journal import JournalContract

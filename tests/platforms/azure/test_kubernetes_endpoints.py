@@ -19,14 +19,8 @@ from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.kubernetes_objects import AUTOSCALER, POD, SERVICE, STATEFUL_SET, Objects
 from platforms.azure.kubernetes_rollout import OvertakenError, is_ready
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import (
-    ConflictError,
-    EndpointSpec,
-    EndpointStatus,
-    NotFoundError,
-    NotReadyError,
-    PlatformError,
-)
+from platforms.errors import ConflictError, NotFoundError, NotReadyError, PlatformError
+from platforms.values import EndpointSpec, EndpointStatus
 from tests.emulator.clusters import Clusters
 from tests.emulator.faults import Fault
 from tests.emulator.kubernetes_store import Key

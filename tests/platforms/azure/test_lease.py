@@ -7,7 +7,7 @@ import pytest
 
 from platforms.azure import clients, lease
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import ConflictError
+from platforms.errors import ConflictError
 
 
 def test_turns_are_taken_one_by_one(azure: AzureSettings) -> None:

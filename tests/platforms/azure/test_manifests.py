@@ -12,7 +12,8 @@ from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.manifests import Scale, shared, stateful_set
 from platforms.azure.settings import AzureSettings
 from platforms.azure.templates import FOLDER, Manifest, fill
-from platforms.protocols import EndpointSpec, Image, PlatformError
+from platforms.errors import PlatformError
+from platforms.values import EndpointSpec, Image
 
 SPEC = EndpointSpec("heart_rate", "prod", Image("heart_rate:7-abc", "d" * 64), 7)
 IMAGE = f"registry.azurecr.io/heart_rate@sha256:{'e' * 64}"

@@ -9,7 +9,7 @@ import pytest
 
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.registry import AzureRegistry
-from platforms.protocols import ConflictError, NotFoundError, PlatformError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from tests.emulator.faults import Fault
 from tests.emulator.world import World
 from tests.platforms.azure.workspaces import Workspace

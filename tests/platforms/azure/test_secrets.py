@@ -5,7 +5,7 @@ import pytest
 from platforms.azure import clients
 from platforms.azure.secrets import VaultSecrets, vault_name
 from platforms.azure.settings import AzureSettings
-from platforms.protocols import NotFoundError, PlatformError
+from platforms.errors import NotFoundError, PlatformError
 from tests.emulator.faults import Fault
 from tests.emulator.key_vault import Vault
 from tests.emulator.world import World

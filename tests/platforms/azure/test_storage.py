@@ -11,7 +11,7 @@ from azure.storage.blob import ContainerClient
 from platforms.azure import clients
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.contracts.storage import StorageContract

@@ -11,7 +11,7 @@ from log_shipper.shipping import ship
 from platforms.azure import clients
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
-from platforms.protocols import PlatformError
+from platforms.errors import PlatformError
 from platforms.shipped import ShippedLog
 from tests.emulator.faults import Fault
 from tests.emulator.world import World

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from platforms.protocols import Arrivals, Blob, ModelVersion, Storage
+from platforms.protocols import Arrivals, Storage
+from platforms.values import Blob, ModelVersion
 
 PATH = "landing/diabetes/rows.csv"
 

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
+from platforms.errors import NotFoundError, PlatformError
 from platforms.fingerprint import Fingerprint
-from platforms.protocols import DatasetStore, NotFoundError, PlatformError
+from platforms.protocols import DatasetStore
 
 
 def batch(*values: float, chunk: int = 1000) -> pa.RecordBatchReader:

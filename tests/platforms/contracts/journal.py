@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from platforms.protocols import Journal, PlatformError
+from platforms.errors import PlatformError
+from platforms.protocols import Journal
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 DETAILS = st.dictionaries(

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from platforms.protocols import ConflictError, NotFoundError, Registry, TrainingJob
+from platforms.errors import ConflictError, NotFoundError
+from platforms.protocols import Registry
+from platforms.values import TrainingJob
 
 
 def job(name: str, version: int = 1) -> TrainingJob:

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from platforms.protocols import NotFoundError, PlatformError, Secrets
+from platforms.errors import NotFoundError, PlatformError
+from platforms.protocols import Secrets
 
 
 class SecretsContract:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from platforms.protocols import NotFoundError, PlatformError, Storage
+from platforms.errors import NotFoundError, PlatformError
+from platforms.protocols import Storage
 
 
 class StorageContract:

@@ -15,8 +15,8 @@ from pathlib import Path
 from platforms.local.endpoints import LocalEndpoints
 from platforms.local.replicas import ReplicaSets
 from platforms.local.secrets import FileSecrets
-from platforms.protocols import EndpointSpec, EndpointStatus, Environment, Image
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 from tests.scoring_service.contexts import COEFFICIENTS, make_context
 
 BODY = json.dumps({"data": [[0.0] * len(COEFFICIENTS)]}).encode()

@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.errors import JobFailedError, PlatformError
 from platforms.jobs import Usage
 from platforms.local.compute import LocalCompute
-from platforms.protocols import JobFailedError, PlatformError, TrainingJob
+from platforms.values import TrainingJob
 
 JOB = TrainingJob("r-1", "r", 7, {"alpha": 0.4, "warm": True})
 
@@ -159,7 +160,7 @@ CALLER = """
 import sys
 from pathlib import Path
 from platforms.local.compute import LocalCompute
-from platforms.protocols import TrainingJob
+from platforms.values import TrainingJob
 job = TrainingJob("r-1", "r", 7, {"alpha": 0.4})
 local = LocalCompute(Path(sys.argv[1], "state"), Path(sys.argv[1], "root"), 30, 1024)
 local.run(job, lambda line: print(line, flush=True))

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import control, processes, record, services
-from platforms.protocols import PlatformError
 from platforms.settings import ROOT, Settings
 
 SUPERVISOR = """

@@ -12,8 +12,8 @@ from platforms.local import diagnosis, ports, processes, record, supervisor
 from platforms.local.diagnosis import GIB, Check
 from platforms.local.endpoint_files import EndpointFiles, Observed, write
 from platforms.local.status import ServiceStatus
-from platforms.protocols import EndpointSpec, Image
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, Image
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
 

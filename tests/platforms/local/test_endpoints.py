@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from platforms.errors import NotReadyError, PlatformError
 from platforms.local.endpoint_ports import EndpointPorts, listen, url
-from platforms.protocols import EndpointSpec, NotReadyError, PlatformError
 from platforms.settings import Settings
+from platforms.values import EndpointSpec
 from tests.platforms.local.supervised import Bench, wait_for
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
 from platforms.local.images import LocalImages
-from platforms.protocols import Image, NotFoundError, PlatformError
 from platforms.settings import Settings
+from platforms.values import Image
 from tests.scoring_service.contexts import make_context, write_manifest
 
 

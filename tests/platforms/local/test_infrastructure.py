@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from platforms.errors import NotFoundError
 from platforms.local.infrastructure import NoInfrastructure
-from platforms.protocols import NotFoundError
 
 
 def test_there_is_nothing_to_create() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.journal import HashedJournal
 from platforms.local.journal import file_journal
-from platforms.protocols import PlatformError
 from tests.platforms.contracts.journal import JournalContract
 
 

@@ -6,8 +6,8 @@ from platforms.local import overview, record
 from platforms.local.endpoint_files import EndpointFiles, Observed, write
 from platforms.local.secrets import FileSecrets
 from platforms.local.status import ServiceStatus
-from platforms.protocols import EndpointSpec, Image
 from platforms.settings import Settings
+from platforms.values import EndpointSpec, Image
 
 
 def test_nothing_runs(settings: Settings) -> None:

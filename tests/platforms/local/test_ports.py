@@ -6,8 +6,8 @@ import socket
 import psutil
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import ports
-from platforms.protocols import PlatformError
 from platforms.settings import Settings
 
 

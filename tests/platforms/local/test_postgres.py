@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import postgres, sockets
 from platforms.local.accounts import Account
 from platforms.local.postgres import Postgres
-from platforms.protocols import PlatformError
 
 
 @pytest.fixture

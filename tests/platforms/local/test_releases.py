@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import releases
-from platforms.protocols import Environment, Image, Platform, PlatformError
+from platforms.protocols import Platform
 from platforms.settings import Settings
+from platforms.values import Environment, Image
 
 IMAGES = [Image(f"diabetes:{version}-abc", f"{version}" * 64) for version in range(4)]
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import replica_set
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
-from platforms.protocols import EndpointStatus, PlatformError
 from platforms.settings import Settings
+from platforms.values import EndpointStatus
 from tests.platforms.local.supervised import BODY, Bench, wait_for
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import service as module
 from platforms.local.service import Service, Spec
-from platforms.protocols import PlatformError
 
 SLEEP = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 

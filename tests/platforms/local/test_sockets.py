@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import sockets
-from platforms.protocols import PlatformError
 
 
 def test_all_that_ask_at_once_get_the_same_identity(tmp_path: Path) -> None:

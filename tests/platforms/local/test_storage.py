@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local.storage import LocalStorage
-from platforms.protocols import PlatformError
 from tests.platforms.contracts.storage import StorageContract
 
 

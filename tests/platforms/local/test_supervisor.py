@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.local import postgres, record, releases, services, supervisor
 from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Spec
 from platforms.local.status import ServiceStatus
 from platforms.local.supervisor import Supervisor
-from platforms.protocols import PlatformError
 from platforms.settings import ROOT, Settings
 
 TELLING = "trap 'echo {name} >> {file}; exit' {signals}; sleep 60 & while true; do wait; done"

@@ -11,10 +11,10 @@ import pytest
 
 from log_shipper import segments as shipping_segments
 from log_shipper.shipping import ship
+from platforms.errors import PlatformError
 from platforms.local import traffic as traffic_module
 from platforms.local.storage import LocalStorage
 from platforms.local.traffic import LocalTrafficLog
-from platforms.protocols import PlatformError
 from scoring_service.request_log import LogRecord, RequestLog
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
