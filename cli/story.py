@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -106,7 +109,7 @@ def _conversation() -> Iterator[str]:
     recipe = catalog.load(RECIPE)
     row = recipe.seed_data().iloc[0][list(recipe.features)].round(4).to_dict()
     body = json.dumps({"data": [row]})
-    key = f"$(uv run --no-sync ridgeline key {RECIPE})"
+    key = f"$({os.path.relpath(Path(sys.executable).with_name('ridgeline'))} key {RECIPE})"
     yield f"ask it       curl -s {status.url}/score -H \"Authorization: Bearer {key}\" -d '{body}'"
     yield f"its answer   {_ask(status.url, current().secrets.get(status.key_secret), body)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final
 
 import httptools
@@ -33,7 +34,7 @@ OVERHEAD: Final = 64 * 1024
 """Bytes of chunk sizes and trailers that a body may have besides as many as its limit."""
 
 
-class Incoming:
+class Incoming(ABC):
     """One request in the making. Methods named `on_…` are called by the parser."""
 
     __slots__ = (
@@ -143,10 +144,10 @@ class Incoming:
         limit = self._hub.settings.max_body_bytes
         self._refuse(ProblemError(413, f"the body is larger than {limit} bytes"))
 
+    @abstractmethod
     def _inspect(self) -> None:
         """Look closer at an unusual head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse(self, reason: ProblemError | Response) -> None:
         """Answer a message that is not read to its end, and close."""
-        raise NotImplementedError

@@ -84,7 +84,7 @@ class AzureImages:
         content = {"image": image.reference, "reference": reference}
         self._storage.write(_path(image), json.dumps(content).encode())
 
-    def _run(self, image: Image, context: Path, lines: Lines) -> Any:  # noqa: ANN401
+    def _run(self, image: Image, context: Path, lines: Lines) -> Any:  # noqa: ANN401 - the SDK has no types
         """Build in a task run, or attach to the one that builds or has built this context."""
         name = _task_run(image)
         found = self._find(name)
@@ -117,7 +117,7 @@ class AzureImages:
         run = models.TaskRun(location=self._settings.location, properties=properties)
         self._client.task_runs.begin_create(*self._registry, name, run, polling=False)
 
-    def _follow(self, name: str, image: Image, lines: Lines) -> Any:  # noqa: ANN401
+    def _follow(self, name: str, image: Image, lines: Lines) -> Any:  # noqa: ANN401 - the SDK has no types
         """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed."""
         tail, looks = Tail(lines), 0
         while True:
@@ -137,7 +137,7 @@ class AzureImages:
         """A fresh address of a run's log."""
         return str(self._client.runs.get_log_sas_url(*self._registry, run).log_link)
 
-    def _failure(self, image: Image, run: Any, lines: Lines) -> PlatformError:  # noqa: ANN401
+    def _failure(self, image: Image, run: Any, lines: Lines) -> PlatformError:  # noqa: ANN401 - as above
         reason = run.properties.run_error_message or f"it ended {run.properties.status}"
         last = "\n".join(lines.last)
         where = f"run {run.properties.run_id} of registry {self._settings.registry}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpRequest, HttpResponse
 
 
-class Patience(ExponentialRetry):  # type: ignore[misc]
+class Patience(ExponentialRetry):  # type: ignore[misc]  # the SDK has no types
     """The policy of all blob clients."""
 
     def __init__(self, retries: int, wait: float) -> None:

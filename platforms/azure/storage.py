@@ -48,7 +48,7 @@ class BlobStorage:
     def open(self, path: str) -> BinaryIO:
         """A seekable reader of one blob, which is downloaded first; raises `NotFoundError`."""
         client = self._client(path)
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
             with told(self._name(path), self._missing(path)):
                 client.download_blob(max_concurrency=PARALLEL).readinto(file)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.emulator.azurite import ACCOUNT
 
 Kind = Literal["throttle", "error", "drop", "drop-answer", "slow"]
+PASSING: Final[tuple[Kind, ...]] = ("throttle", "error", "drop", "drop-answer")
+"""What is over when it is tried again."""
 
 
 @dataclass
@@ -106,4 +108,4 @@ async def _swallow(message: Message) -> None:
 
 def _hang_up(receive: Receive) -> None:
     """Close the connection without an answer; the protocol behind `receive` is uvicorn's."""
-    receive.__self__.transport.abort()  # type: ignore[attr-defined]
+    receive.__self__.transport.abort()  # type: ignore[attr-defined]  # uvicorn has no type for it

@@ -165,7 +165,7 @@ def _holds(row: Row, condition: str) -> bool:
     return same if operator == "==" else not same
 
 
-def _value(row: Row, column: str) -> Any:  # noqa: ANN401
+def _value(row: Row, column: str) -> Any:  # noqa: ANN401 - any JSON
     if found := PROPERTY.fullmatch(column):
         return row["Properties"].get(found[1] or found[2])
     if column not in row:

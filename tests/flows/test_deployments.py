@@ -64,7 +64,7 @@ def test_nothing_else_is_started_by_events(flow: str) -> None:
 def test_schedules_have_a_time_zone(flow: str, cron: str) -> None:
     [schedule] = deployed(flow).schedules
     assert schedule.active
-    assert (schedule.schedule.cron, schedule.schedule.timezone) == (cron, "Etc/UTC")  # type: ignore[union-attr]
+    assert (schedule.schedule.cron, schedule.schedule.timezone) == (cron, "Etc/UTC")  # type: ignore[union-attr]  # a cron schedule
 
 
 def test_one_retrain_and_one_release_at_a_time_and_the_others_wait_in_the_queue() -> None:

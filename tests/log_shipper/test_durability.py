@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,9 @@ class Shippers:
 
     def kill_one_by_one(self) -> None:
         while self.killed < self._limit:
-            before = self._stored()
+            wanted = self._stored() + FILES
             with self.run() as shipper:
-                wait_for(lambda: self._stored() >= before + FILES, 30)  # noqa: B023
+                wait_for(partial(self._has, wanted), 30)
                 threading.Event().wait(random.uniform(0, 0.02))
                 shipper.kill()
             self.killed += 1
@@ -59,6 +60,9 @@ class Shippers:
     def finish(self) -> int:
         with self.run("--once") as shipper:
             return shipper.wait(60)
+
+    def _has(self, files: int) -> bool:
+        return self._stored() >= files
 
     def _stored(self) -> int:
         return len(self._storage.list("scoring-logs/"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -60,10 +61,10 @@ def test_a_segment_that_was_closed_meanwhile_is_not_adopted(bench: Bench, monkey
     (file,) = bench.logs.iterdir()
     locked = segments._locked
 
-    def close_first(opened: object) -> bool:
+    def close_first(opened: BinaryIO) -> bool:
         log.close()
         file.write_text("another file of that name")
-        return locked(opened)  # type: ignore[arg-type]
+        return locked(opened)
 
     monkeypatch.setattr(segments, "_locked", close_first)
     segments.adopt_left(bench.root)

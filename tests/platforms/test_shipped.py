@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,9 +42,14 @@ def test_an_interval_includes_its_beginning_and_not_its_end(storage: LocalStorag
 
 def test_only_the_days_of_the_interval_are_listed(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
+    real = storage.open
+
+    def noted(path: str) -> BinaryIO:
+        opened.append(path)
+        return real(path)
+
     with monkeypatch.context() as patched:
-        real = storage.open
-        patched.setattr(storage, "open", lambda path: opened.append(path) or real(path))  # type: ignore[func-returns-value]
+        patched.setattr(storage, "open", noted)
         found = list(ShippedLog(storage).read(RECIPE, START, START + HOUR))
     assert len(found) == 2
     assert {path.split("/")[3] for path in opened} == {"date=2026-01-02"}

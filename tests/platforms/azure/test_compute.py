@@ -14,7 +14,7 @@ from platforms.errors import JobFailedError, PlatformError
 from platforms.jobs import Usage
 from platforms.values import TrainingJob
 from tests.emulator.blobs import Blobs
-from tests.emulator.faults import Fault
+from tests.emulator.faults import PASSING, Fault, Kind
 from tests.emulator.jobs import Jobs
 from tests.emulator.world import World
 from tests.platforms.azure.workspaces import Workspace
@@ -154,11 +154,11 @@ def test_waiting_for_a_node_is_told(workspace: Workspace, job: TrainingJob, jobs
     assert usage.queue_seconds >= 0.5
 
 
-@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+@pytest.mark.parametrize("kind", PASSING)
 def test_a_fault_while_submitting_makes_one_job(
-    workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World, kind: str
+    workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World, kind: Kind
 ) -> None:
-    with world.faults.on(Fault(kind, f"/jobs/{job.name}", times=2), Fault(kind, "/codes/", times=2)):  # type: ignore[arg-type]
+    with world.faults.on(Fault(kind, f"/jobs/{job.name}", times=2), Fault(kind, "/codes/", times=2)):
         workspace.compute().run(job, lambda line: None)
     assert names(jobs, job) == [job.name]
     assert jobs.known[job.name].runs == 1

@@ -17,7 +17,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.errors import NotReadyError, PlatformError
 from platforms.values import EndpointSpec, Image
 from tests.emulator.container_groups import Group, Groups
-from tests.emulator.faults import Fault
+from tests.emulator.faults import PASSING, Fault
 from tests.emulator.runtime import Runtime
 from tests.emulator.world import World
 from tests.platforms.azure.endpoint_bench import Bench, wait_for
@@ -165,7 +165,7 @@ def test_a_log_share_needs_the_account_key_and_shows_it_nowhere(bench: AciBench)
 
 def test_slow_and_throttled_operations_only_take_longer(bench: AciBench, world: World) -> None:
     world.faults.operation_seconds = 0.3
-    faults = [Fault(kind, path="/containerGroups/", times=1) for kind in ("throttle", "error", "drop", "drop-answer")]
+    faults = [Fault(kind, path="/containerGroups/", times=1) for kind in PASSING]
     try:
         with world.faults.on(*faults):
             assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0

@@ -17,7 +17,7 @@ from platforms.image_context import digest_of
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import Builds
-from tests.emulator.faults import Fault
+from tests.emulator.faults import PASSING, Fault, Kind
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
 from tests.platforms.azure.workspaces import Workspace
@@ -85,13 +85,13 @@ def test_a_build_whose_record_was_lost_is_found_again(
     assert store.pushes.count(image.name) == 1
 
 
-@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+@pytest.mark.parametrize("kind", PASSING)
 def test_a_fault_while_building_makes_one_image(
-    images: AzureImages, store: ImageStore, context: Path, world: World, kind: str
+    images: AzureImages, store: ImageStore, context: Path, world: World, kind: Kind
 ) -> None:
     with world.faults.on(
-        Fault(kind, "/taskRuns/", "PUT", times=2),  # type: ignore[arg-type]
-        Fault(kind, "/taskRuns/", "GET", times=2, skip=1),  # type: ignore[arg-type]
+        Fault(kind, "/taskRuns/", "PUT", times=2),
+        Fault(kind, "/taskRuns/", "GET", times=2, skip=1),
     ):
         image = images.build(context, "diabetes", 1)
     assert store.pushes.count(image.name) == 1

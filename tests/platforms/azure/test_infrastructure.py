@@ -12,7 +12,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError, PlatformError
 from platforms.protocols import Infrastructure
 from platforms.values import Change
-from tests.emulator.faults import Fault, Kind
+from tests.emulator.faults import PASSING, Fault, Kind
 from tests.emulator.resources import Resource
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
@@ -145,7 +145,7 @@ def test_a_run_that_failed_in_the_middle_is_gone_on_with(
     assert changed(infrastructure.plan()) == []
 
 
-@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+@pytest.mark.parametrize("kind", PASSING)
 def test_what_passes_is_ridden_out(
     infrastructure: AzureInfrastructure, world: World, empty: AzureSettings, kind: Kind
 ) -> None:

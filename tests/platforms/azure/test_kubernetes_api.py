@@ -41,13 +41,13 @@ def config_map(name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
-def apply(api: client.ApiClient, manager: str, manifest: dict[str, Any], *, force: bool = False) -> Any:  # noqa: ANN401
+def apply(api: client.ApiClient, manager: str, manifest: dict[str, Any], *, force: bool = False) -> Any:  # noqa: ANN401 - no types
     return client.CoreV1Api(api).patch_namespaced_config_map(
         manifest["metadata"]["name"], NAMESPACE, manifest, field_manager=manager, force=force, _content_type=APPLY
     )
 
 
-def owners(found: Any) -> dict[str, set[str]]:  # noqa: ANN401
+def owners(found: Any) -> dict[str, set[str]]:  # noqa: ANN401 - no types
     """The fields of the data by manager."""
     entries = found.metadata.managed_fields
     return {entry.manager: {name[2:] for name in entry.fields_v1.get("f:data", {})} for entry in entries}
@@ -106,7 +106,7 @@ def test_lists_with_keys_are_merged_by_key(api: client.ApiClient, name: str) -> 
     apps.delete_namespaced_stateful_set(name, NAMESPACE)
 
 
-def apply_set(apps: Any, name: str, manager: str, containers: list[dict[str, Any]]) -> Any:  # noqa: ANN401
+def apply_set(apps: Any, name: str, manager: str, containers: list[dict[str, Any]]) -> Any:  # noqa: ANN401 - no types
     labels = {"matchLabels": {"app": name}}
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": containers}}
     spec = {"replicas": 0, "selector": labels, "serviceName": name, "template": template}

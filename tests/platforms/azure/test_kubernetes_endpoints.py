@@ -22,7 +22,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.errors import ConflictError, NotFoundError, NotReadyError, PlatformError
 from platforms.values import EndpointSpec, EndpointStatus
 from tests.emulator.clusters import Clusters
-from tests.emulator.faults import Fault
+from tests.emulator.faults import PASSING, Fault
 from tests.emulator.kubernetes_store import Key
 from tests.emulator.world import World
 from tests.platforms.azure.endpoint_bench import Bench, Load, wait_for
@@ -199,7 +199,7 @@ def test_watches_that_break_off_delay_nothing_for_long(bench: AksBench) -> None:
 
 
 def test_throttled_and_failing_requests_are_sent_again(bench: AksBench, world: World) -> None:
-    faults = [Fault(kind, path="/clusters/", times=1) for kind in ("throttle", "error", "drop", "drop-answer")]
+    faults = [Fault(kind, path="/clusters/", times=1) for kind in PASSING]
     with world.faults.on(*faults):
         assert bench.predict(bench.endpoints.apply(bench.spec(1))) == 1.0
     assert [fault.hits for fault in faults] == [1, 1, 1, 1]

@@ -10,7 +10,7 @@ import pytest
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.registry import AzureRegistry
 from platforms.errors import ConflictError, NotFoundError, PlatformError
-from tests.emulator.faults import Fault
+from tests.emulator.faults import PASSING, Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.azure.workspaces import Workspace
 from tests.platforms.contracts.registry import RegistryContract, job, outputs
@@ -103,12 +103,12 @@ def test_of_racing_releases_one_wins(registry: AzureRegistry, tmp_path: Path) ->
     assert won[champion.version - 1]
 
 
-@pytest.mark.parametrize("kind", ["throttle", "error", "drop", "drop-answer"])
+@pytest.mark.parametrize("kind", PASSING)
 def test_a_fault_while_registering_makes_one_version(
-    registry: AzureRegistry, world: World, tmp_path: Path, kind: str
+    registry: AzureRegistry, world: World, tmp_path: Path, kind: Kind
 ) -> None:
     folder = outputs(tmp_path / "o")
-    with world.faults.on(Fault(kind, MODELS, times=2), Fault(kind, "/models/r/", "PUT", times=2)):  # type: ignore[arg-type]
+    with world.faults.on(Fault(kind, MODELS, times=2), Fault(kind, "/models/r/", "PUT", times=2)):
         made = registry.register(job("r-1"), folder, {})
     assert registry.versions("r") == [made]
     assert registry.register(job("r-1"), folder, {}) == made
