@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.installation import Installation, make_batch, started
-from tests.platforms.local.supervised import wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.long
 

@@ -19,7 +19,7 @@ from tasks.contract import TEST_ID
 from tests import leaks
 from tests.installation import Installation, make_batch, started
 from tests.installation_offline import started_offline
-from tests.platforms.local.supervised import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module", params=["local", pytest.param("azure-offline", marks=pytest.mark.long)])

@@ -17,8 +17,8 @@ from platforms.values import TrainingJob
 from recipes import catalog
 from tests.background import background
 from tests.conftest import copy_database
-from tests.platforms.local.supervised import wait_for
 from tests.tasks.made import make_outputs
+from tests.waiting import wait_for
 
 
 @dataclasses.dataclass

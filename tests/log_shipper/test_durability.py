@@ -18,10 +18,10 @@ from platforms.local.storage import LocalStorage
 from platforms.local.traffic import LocalTrafficLog
 from platforms.settings import Settings
 from tests.log_shipper.made import ALWAYS, RECIPE
-from tests.platforms.local.supervised import wait_for
 from tests.scoring_service.contexts import make_context
 from tests.scoring_service.test_durability import ask
 from tests.scoring_service.test_server import started
+from tests.waiting import wait_for
 
 CLIENTS = 2
 PAUSE = 0.005

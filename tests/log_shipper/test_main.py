@@ -15,7 +15,7 @@ from log_shipper.stopping import Stop
 from platforms.local.storage import LocalStorage
 from platforms.settings import Settings
 from tests.log_shipper.made import closed, ids, many, record, shipped
-from tests.platforms.local.supervised import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from platforms.protocols import Platform
 from tests.emulator.emulator import Emulator
 from tests.emulator.running import adopted
 from tests.emulator.world import World
+from tests.platforms.azure.aks_bench import AksBench
 from tests.platforms.azure.workspaces import Workspace
 
 
@@ -61,3 +63,31 @@ def platform(
     assert isinstance(built.telemetry, MonitorTelemetry)
     built.telemetry.close()
     selection.current.cache_clear()
+
+
+@pytest.fixture
+def passing(azure: AzureSettings) -> AzureSettings:
+    """For endpoints that a test makes and takes away."""
+    return azure.model_copy(update={"ship_logs": False, "replica_timeout": 30.0, "drain_timeout": 1.0})
+
+
+@pytest.fixture
+def recipe_of_test(request: pytest.FixtureRequest) -> str:
+    """A recipe's name that no other test has on the shared emulator."""
+    return f"r{zlib.crc32(request.node.name.encode())}"
+
+
+@pytest.fixture
+def aks(world: World, passing: AzureSettings, tmp_path: Path, recipe_of_test: str) -> Iterator[AksBench]:
+    """Endpoints on AKS with one replica."""
+    made = AksBench(world, passing.model_copy(update={"min_replicas": 1}), tmp_path, recipe_of_test)
+    yield made
+    made.endpoints.withdraw(made.recipe, "prod")
+
+
+@pytest.fixture
+def aks_pair(aks: AksBench) -> AksBench:
+    """The same with two replicas, as it is by default."""
+    aks.settings = aks.settings.model_copy(update={"min_replicas": 2})
+    aks.endpoints = aks.forcing()
+    return aks

@@ -6,9 +6,7 @@ import hashlib
 import json
 import shutil
 import threading
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +16,7 @@ from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
 from tests.scoring_service.contexts import NAMES, SERVICE, make_context
+from tests.waiting import wait_for
 
 BODY = json.dumps({"data": [[0.0] * len(NAMES)]}).encode()
 REGISTRY = "ridgeline"
@@ -135,12 +134,3 @@ class Load:
                 self.answers.append(self._bench.predict(self._status))
             except OSError as error:
                 self.errors.append(repr(error))
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{condition} stayed false for {seconds:g} s")
-        time.sleep(0.01)

@@ -17,8 +17,8 @@ from tests.emulator.event_grid import BLOB_CREATED, MODEL_REGISTERED, EventGrid,
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
 from tests.platforms.azure.queues import WORKSPACE, account, own_queue, subscribed
-from tests.platforms.azure.waiting import until
 from tests.platforms.contracts.arrivals import PATH, ArrivalsContract, Heard
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -121,7 +121,7 @@ def test_a_message_stays_invisible_for_as_long_as_it_is_worked_on(
         return made
 
     def act(arrival: Blob | ModelVersion) -> bool:
-        until(lambda: len(receipts) > 5)
+        wait_for(lambda: len(receipts) > 5)
         return queue.receive_message() is None
 
     queue.update_message = counted
@@ -136,7 +136,7 @@ def test_a_message_that_was_lost_meanwhile_is_no_error(
 
     def act(arrival: Blob | ModelVersion) -> bool:
         queue.clear_messages()
-        until(lambda: "cannot be held any longer" in caplog.text)
+        wait_for(lambda: "cannot be held any longer" in caplog.text)
         return True
 
     arrivals.handle(act)
@@ -154,7 +154,7 @@ def test_a_message_whose_worker_dies_comes_back(
         arrivals.handle(heard.done)
         return bool(heard.told)
 
-    until(listen)
+    wait_for(listen)
     assert heard.told == [blob]
 
 
@@ -172,7 +172,7 @@ def test_what_always_fails_is_set_aside_with_the_reason(
             raised += 1
         return waiting(queue) == 0
 
-    until(try_again)
+    wait_for(try_again)
     assert raised == TRIES - 1
     found = set_aside(poison)
     assert found["reason"] == "failed 3 times, last: RuntimeError: no deployment validate-data/diabetes"

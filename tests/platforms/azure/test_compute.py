@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from tests.emulator.faults import PASSING, Fault, Kind
 from tests.emulator.jobs import Jobs
 from tests.emulator.world import World
 from tests.platforms.azure.workspaces import Workspace
+from tests.waiting import wait_for
 
 RUNS = "/history/"
 
@@ -37,13 +37,6 @@ def jobs(world: World) -> Iterator[Jobs]:
     yield found
     found.preempt(0)
     world.part(Blobs).expire(0)
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def names(jobs: Jobs, job: TrainingJob) -> list[str]:
@@ -123,7 +116,7 @@ def test_a_second_caller_attaches_to_the_running_job(
     seen: list[list[str]] = [[], []]
     first = threading.Thread(target=compute.run, args=(job, seen[0].append))
     first.start()
-    until(lambda: seen[0])
+    wait_for(lambda: seen[0])
 
     def on_line(line: str) -> None:
         seen[1].append(line)

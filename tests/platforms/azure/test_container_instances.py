@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from tests.emulator.container_groups import Group, Groups
 from tests.emulator.faults import PASSING, Fault
 from tests.emulator.runtime import Runtime
 from tests.emulator.world import World
-from tests.platforms.azure.endpoint_bench import Bench, wait_for
+from tests.platforms.azure.endpoint_bench import Bench
+from tests.waiting import wait_for
 
 
 class AciBench(Bench):
@@ -49,10 +49,8 @@ class AciBench(Bench):
 
 
 @pytest.fixture
-def bench(world: World, azure: AzureSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[AciBench]:
-    changes = {"ship_logs": False, "replica_timeout": 30.0, "drain_timeout": 1.0, "poll_seconds": 0.02}
-    settings = azure.model_copy(update=changes)
-    made = AciBench(world, settings, tmp_path, f"r{zlib.crc32(request.node.name.encode())}")
+def bench(world: World, passing: AzureSettings, tmp_path: Path, recipe_of_test: str) -> Iterator[AciBench]:
+    made = AciBench(world, passing.model_copy(update={"poll_seconds": 0.02}), tmp_path, recipe_of_test)
     yield made
     made.endpoints.withdraw(made.recipe, "qa")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +15,9 @@ from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotReadyError
 from tests.emulator.world import World
-from tests.platforms.azure.endpoint_bench import Bench, wait_for
+from tests.platforms.azure.endpoint_bench import Bench
 from tests.ports import free_port
+from tests.waiting import wait_for
 
 RECORDED_PUT: Final = {
     "properties": {"sku", "provisioningState", "containers", "initContainers", "imageRegistryCredentials", "osType"}
@@ -31,10 +31,9 @@ RECORDED_PUT: Final = {
 
 
 @pytest.fixture
-def bench(world: World, azure: AzureSettings, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
-    changes = {"replica_timeout": 30.0, "drain_timeout": 1.0, "poll_seconds": 0.02, "min_replicas": 1}
-    settings = azure.model_copy(update=changes)
-    return Bench(world, settings, tmp_path, f"r{zlib.crc32(request.node.name.encode())}")
+def bench(world: World, passing: AzureSettings, tmp_path: Path, recipe_of_test: str) -> Bench:
+    settings = passing.model_copy(update={"poll_seconds": 0.02, "min_replicas": 1})
+    return Bench(world, settings, tmp_path, recipe_of_test)
 
 
 def endpoints(bench: Bench, **changes: object) -> AzureEndpoints:

@@ -16,7 +16,7 @@ from tests.emulator.faults import PASSING, Fault, Kind
 from tests.emulator.resources import Resource
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
-from tests.platforms.azure.waiting import until
+from tests.waiting import wait_for
 
 CLUSTER = "Microsoft.MachineLearningServices/workspaces/computes ridgeline/ridgeline"
 KUBERNETES = "Microsoft.ContainerService/managedClusters ridgeline"
@@ -169,7 +169,7 @@ def test_what_a_killed_run_has_begun_is_waited_for(
     thread.join(0.2)
     assert ended == []
     in_state("Succeeded")
-    until(lambda: ended)
+    wait_for(lambda: ended)
     assert ended[0].action == "same"
 
 

@@ -14,7 +14,7 @@ from platforms.azure.telemetry import telemetry
 from tests.emulator.faults import Fault
 from tests.emulator.monitor import Monitor
 from tests.emulator.world import World
-from tests.platforms.azure.waiting import until
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from azure.monitor.query import LogsQueryClient
@@ -38,7 +38,7 @@ def test_an_outcome_is_a_custom_event_with_its_fields(
     recipe = uuid.uuid4().hex
     telemetry(azure).emit("ridgeline.verdict", {"recipe": recipe, "decision": "promote", "candidate": 1.5})
     query = f'AppEvents | where Properties.recipe == "{recipe}" | project Name, Properties.decision, AppRoleName'
-    until(lambda: ask(logs, world, query))
+    wait_for(lambda: ask(logs, world, query))
     assert ask(logs, world, query) == [["ridgeline.verdict", "promote", "ridgeline"]]
     assert ask(logs, world, f'AppEvents | where Properties["recipe"] == "{recipe}" | count') == [[1]]
 
@@ -47,7 +47,9 @@ def test_what_cannot_be_sent_ends_nothing_and_is_sent_again(azure: AzureSettings
     recipe = uuid.uuid4().hex
     with world.faults.on(Fault("throttle", path="/v2.1/track")):
         telemetry(azure).emit("ridgeline.released", {"recipe": recipe})
-        until(lambda: any(row["Properties"].get("recipe") == recipe for row in world.part(Monitor).rows("AppEvents")))
+        wait_for(
+            lambda: any(row["Properties"].get("recipe") == recipe for row in world.part(Monitor).rows("AppEvents"))
+        )
 
 
 @pytest.mark.parametrize("query", ["NoTable", "AppEvents | summarize count()", "AppEvents | where Nothing == 'x' "])
@@ -55,7 +57,7 @@ def test_a_bad_query_is_refused(azure: AzureSettings, logs: LogsQueryClient, wor
     from azure.core.exceptions import HttpResponseError
 
     telemetry(azure).emit("ridgeline.released", {"recipe": uuid.uuid4().hex})
-    until(lambda: bool(world.part(Monitor).rows("AppEvents")))
+    wait_for(lambda: bool(world.part(Monitor).rows("AppEvents")))
     with pytest.raises(HttpResponseError, match="BadArgumentError"):
         ask(logs, world, query)
 

@@ -6,9 +6,8 @@ import asyncio
 import json
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from platforms.local.secrets import FileSecrets
 from platforms.settings import Settings
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 from tests.scoring_service.contexts import COEFFICIENTS, make_context
+from tests.waiting import wait_for
 
 BODY = json.dumps({"data": [[0.0] * len(COEFFICIENTS)]}).encode()
 
@@ -77,12 +77,3 @@ class Bench:
     async def _run(self) -> None:
         self._task = asyncio.create_task(self.sets.run())
         await asyncio.gather(self._task, return_exceptions=True)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until something is true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"{condition} stayed false for {seconds:g} s")
-        time.sleep(0.01)

@@ -11,7 +11,8 @@ from platforms.errors import NotReadyError, PlatformError
 from platforms.local.endpoint_ports import EndpointPorts, listen, url
 from platforms.settings import Settings
 from platforms.values import EndpointSpec
-from tests.platforms.local.supervised import Bench, wait_for
+from tests.platforms.local.supervised import Bench
+from tests.waiting import wait_for
 
 
 @pytest.fixture

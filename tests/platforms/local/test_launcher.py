@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from platforms.local import launch_client, launcher
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
@@ -42,13 +43,6 @@ def server(folder: Path) -> Iterator[psutil.Process]:
         wait_for(lambda: pongs(folder / "l.sock"))
         yield psutil.Process(process.pid)
         process.terminate()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def pongs(path: Path) -> bool:

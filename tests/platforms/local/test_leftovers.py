@@ -13,7 +13,7 @@ import pytest
 
 from platforms.local import leftovers, postgres, processes, sockets, supervisor
 from platforms.settings import Settings
-from tests.platforms.local.supervised import wait_for
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.settings import Settings
 from platforms.values import EndpointStatus
-from tests.platforms.local.supervised import BODY, Bench, wait_for
+from tests.platforms.local.supervised import BODY, Bench
+from tests.waiting import wait_for
 
 
 @pytest.fixture

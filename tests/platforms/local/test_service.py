@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from platforms.errors import PlatformError
 from platforms.local import service as module
 from platforms.local.service import Service, Spec
+from tests.waiting import awaited
 
 SLEEP = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 
@@ -36,13 +37,6 @@ async def kept(service: Service) -> AsyncIterator[Service]:
         await service.stop()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 def test_a_killed_service_comes_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with kept(Service(spec(tmp_path))) as service:
@@ -51,7 +45,7 @@ def test_a_killed_service_comes_back(tmp_path: Path) -> None:
             assert first.healthy
             assert first.pid
             os.kill(first.pid, signal.SIGKILL)
-            await until(lambda: service.pid not in (None, first.pid) and service.status().healthy)
+            await awaited(lambda: service.pid not in (None, first.pid) and service.status().healthy)
         assert service.status().pid is None
         assert not service.status().healthy
 
@@ -64,7 +58,7 @@ def test_a_service_that_never_gets_healthy_is_tried_ever_more_slowly(tmp_path: P
         starts: list[float] = []
         dying = replace(spec(tmp_path, ("false",)), check=never, prepare=lambda: starts.append(time.monotonic()))
         async with kept(Service(dying)) as service:
-            await until(lambda: service.failures == 3)
+            await awaited(lambda: service.failures == 3)
         return starts
 
     first, second, third = asyncio.run(story())[:3]
@@ -82,7 +76,7 @@ def test_a_service_that_dies_soon_after_its_start_is_slowed_down_too(
                 before = service.pid
                 assert before
                 os.kill(before, signal.SIGKILL)
-                await until(functools.partial(_another, service, before))
+                await awaited(functools.partial(_another, service, before))
             return service.failures
 
     assert asyncio.run(story(60)) == 2
@@ -126,7 +120,7 @@ def test_a_hung_service_is_killed_and_comes_back(tmp_path: Path, monkeypatch: py
         async with kept(Service(replace(spec(tmp_path), check=check))) as service:
             await asyncio.wait_for(service.healthy.wait(), 10)
             first = service.pid
-            await until(lambda: service.pid not in (None, first) and service.healthy.is_set())
+            await awaited(lambda: service.pid not in (None, first) and service.healthy.is_set())
 
     asyncio.run(story())
     assert "does not answer" in (tmp_path / "logs" / "sleeper.log").read_text()
@@ -142,7 +136,7 @@ def test_a_service_that_takes_too_long_to_start_is_killed(tmp_path: Path, monkey
 
     async def story() -> None:
         async with kept(Service(replace(spec(tmp_path), check=hang))) as service:
-            await until(lambda: service.failures > 0)
+            await awaited(lambda: service.failures > 0)
 
     asyncio.run(story())
 
@@ -152,7 +146,7 @@ def test_a_stop_takes_the_whole_group(tmp_path: Path) -> None:
 
     async def story() -> list[psutil.Process]:
         async with kept(Service(replace(stubborn, grace=0.2))) as service:
-            await until(lambda: service.pid is not None and len(psutil.Process(service.pid).children()) == 2)
+            await awaited(lambda: service.pid is not None and len(psutil.Process(service.pid).children()) == 2)
             assert service.pid
             return psutil.Process(service.pid).children()
 
@@ -173,7 +167,7 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     async def story() -> None:
         async with kept(Service(spec(tmp_path, SLEEP))):
-            await until(lambda: "here" in log.read_text())
+            await awaited(lambda: "here" in log.read_text())
 
     asyncio.run(story())
     assert "old" not in log.read_text()

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from platforms.local.service import Spec
 from platforms.local.status import ServiceStatus
 from platforms.local.supervisor import Supervisor
 from platforms.settings import ROOT, Settings
+from tests.waiting import awaited
 
 TELLING = "trap 'echo {name} >> {file}; exit' {signals}; sleep 60 & while true; do wait; done"
 
@@ -66,20 +66,13 @@ def strangers() -> list[psutil.Process]:
     return psutil.Process().children()
 
 
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
 def test_services_start_together_and_end_in_order(
     settings: Settings, ended: Path, strangers: list[psutil.Process]
 ) -> None:
     async def story() -> None:
         stop = asyncio.Event()
         serving = asyncio.create_task(Supervisor(settings, Replicas()).run(stop))
-        await until(lambda: (found := record.read(settings.state_dir)) and found.phase == "up")
+        await awaited(lambda: (found := record.read(settings.state_dir)) and found.phase == "up")
         found = record.read(settings.state_dir)
         assert found
         names = [entry.status.name for entry in found.services]
@@ -139,10 +132,10 @@ def test_orphans_of_a_killed_worker_end_too_and_are_buried(settings: Settings) -
     async def story() -> None:
         stop = asyncio.Event()
         serving = asyncio.create_task(Supervisor(settings, Replicas()).run(stop))
-        await until(lambda: (found := record.read(settings.state_dir)) and found.phase == "up")
+        await awaited(lambda: (found := record.read(settings.state_dir)) and found.phase == "up")
         orphan = subprocess.Popen(["sleep", "60"])
         short = subprocess.Popen(["true"])
-        await until(lambda: not psutil.pid_exists(short.pid))
+        await awaited(lambda: not psutil.pid_exists(short.pid))
         stop.set()
         await serving
         assert not psutil.pid_exists(orphan.pid) or orphan.poll() is not None

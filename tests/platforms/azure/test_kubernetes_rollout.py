@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from platforms.azure.kubernetes_rollout import OvertakenError
+from platforms.errors import NotReadyError
+from platforms.values import EndpointSpec
+from tests.platforms.azure.aks_bench import AksBench
+from tests.platforms.azure.endpoint_bench import Load
+from tests.waiting import wait_for
+
+
+def test_a_second_apply_changes_nothing_and_a_new_image_replaces_one_after_the_other(
+    aks_pair: AksBench,
+) -> None:
+    status = aks_pair.endpoints.apply(aks_pair.spec(1))
+    before = aks_pair.versions()
+    assert aks_pair.endpoints.apply(aks_pair.spec(1)) == status
+    assert aks_pair.versions() == before
+    with Load(aks_pair, status) as load:
+        changed = aks_pair.endpoints.apply(aks_pair.spec(2))
+        wait_for(lambda: 2.0 in load.answers)
+    assert changed.url == status.url
+    assert aks_pair.predict(changed) == 2.0
+    assert set(load.answers) == {1.0, 2.0}
+    assert load.errors == []
+
+
+def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_lines(aks_pair: AksBench) -> None:
+    before = aks_pair.endpoints.apply(aks_pair.spec(1))
+    told = rf"(?s){aks_pair.recipe}:1 still serves.*BackOff.*model/weights.json has sha256"
+    with Load(aks_pair, before) as load, pytest.raises(NotReadyError, match=told):
+        aks_pair.endpoints.apply(aks_pair.broken(2))
+    assert aks_pair.endpoints.status(aks_pair.recipe, "prod") == before
+    assert load.errors == []
+    assert set(load.answers) == {1.0}
+    assert aks_pair.predict(aks_pair.endpoints.apply(aks_pair.spec(3))) == 3.0
+
+
+def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(aks: AksBench) -> None:
+    before = aks.endpoints.apply(aks.spec(1))
+    aks.settings = aks.settings.model_copy(update={"replica_timeout": 5.0})
+    told = r"(?s):1 still serves.*of 1 replicas 1 have the new image and 0 are ready in 5 s.*waiting for nothing"
+    with pytest.raises(NotReadyError, match=told):
+        aks.forcing().apply(aks.hanging(2))
+    assert aks.predict(before) == 1.0
+
+
+def test_after_a_killed_apply_it_is_still_known_what_served(aks: AksBench) -> None:
+    before = aks.endpoints.apply(aks.spec(1))
+    aks.endpoints._tracks.apply(aks.missing(2), "stable", 1)
+    wait_for(lambda: aks.ready() == 0)
+    status = aks.endpoints.status(aks.recipe, "prod")
+    assert status is not None
+    assert (status.image, status.ready) == (before.image, False)
+    with pytest.raises(NotReadyError, match=":1 still serves"):
+        aks.endpoints.apply(aks.missing(2))
+    assert aks.predict(before) == 1.0
+
+
+def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(aks: AksBench) -> None:
+    with pytest.raises(NotReadyError, match=r"(?s)nothing serves.*Failed to pull image .*: not found"):
+        aks.endpoints.apply(aks.missing(1))
+    assert aks.endpoints.status(aks.recipe, "prod") is None
+    assert aks.pods() == []
+
+
+def test_watches_that_break_off_delay_nothing_for_long(aks: AksBench) -> None:
+    aks.cluster.api.drop_watches_after = 0.05
+    try:
+        assert aks.predict(aks.endpoints.apply(aks.spec(1))) == 1.0
+    finally:
+        aks.cluster.api.drop_watches_after = None
+
+
+def test_of_two_applies_at_once_one_wins_and_the_other_is_told(aks: AksBench) -> None:
+    aks.endpoints.apply(aks.spec(1))
+    specs = [aks.spec(2), aks.spec(3)]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda spec: outcome(aks, spec), specs))
+    status = aks.endpoints.status(aks.recipe, "prod")
+    assert status is not None
+    assert aks.predict(status) == status.model_version
+    assert status.model_version in results
+
+
+def outcome(aks: AksBench, spec: EndpointSpec) -> int | None:
+    """The version that an apply brought about, None if another one overtook it."""
+    try:
+        return aks.endpoints.apply(spec).model_version
+    except OvertakenError:
+        return None
