@@ -53,7 +53,7 @@ test: ## check style, types and imports, then run the tests
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/pytest -n 2 --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
-test-long: azure ## run the tests that take longer
+test-long: azure $(if $(shell command -v npm),azurite) ## run the tests that take longer
 	@$(VENV)/bin/pytest -m "long or hypothesis" --hypothesis-profile=thorough
 
 format: setup ## let ruff mend and format the code

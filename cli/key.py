@@ -17,9 +17,8 @@ def key(recipe: str, environment: Environment) -> None:
     Made for a command line: -H "Authorization: Bearer $(ridgeline key diabetes)".
     """
     from cli.services import plain_errors
-    from platforms.endpoint_keys import key_secret
+    from platforms.endpoint_keys import api_key
     from platforms.selection import current
 
     with plain_errors():
-        keys = current().secrets.get(key_secret(recipe_name.known(recipe), environment))
-    click.echo(keys.split()[1])
+        click.echo(api_key(current().secrets, recipe_name.known(recipe), environment))

@@ -13,6 +13,7 @@ import httpx
 
 from cli.bootstrap import land_rows
 from cli.chain import Follower, Report, Stage
+from platforms.endpoint_keys import api_key
 from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.settings import Settings
@@ -111,9 +112,9 @@ def _conversation() -> Iterator[str]:
     body = json.dumps({"data": [row]})
     key = f"$({os.path.relpath(Path(sys.executable).with_name('ridgeline'))} key {RECIPE})"
     yield f"ask it       curl -s {status.url}/score -H \"Authorization: Bearer {key}\" -d '{body}'"
-    yield f"its answer   {_ask(status.url, current().secrets.get(status.key_secret), body)}"
+    yield f"its answer   {_ask(status, body)}"
 
 
-def _ask(url: str, keys: str, body: str) -> str:
-    headers = {"authorization": f"Bearer {keys.split()[1]}"}
-    return httpx.post(f"{url}/score", content=body, headers=headers, trust_env=False, timeout=30).text.strip()
+def _ask(status: EndpointStatus, body: str) -> str:
+    headers = {"authorization": f"Bearer {api_key(current().secrets, status.recipe, status.environment)}"}
+    return httpx.post(f"{status.url}/score", content=body, headers=headers, trust_env=False, timeout=30).text.strip()

@@ -9,9 +9,7 @@ and looks again: so `_version` is the version that brought a row.
 
 from __future__ import annotations
 
-import random
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from platforms import races
 from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.fingerprint import Fingerprint
 from platforms.values import DatasetVersion
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable, WriterProperties
 
-ATTEMPTS: Final = 60
 INTERRUPTIONS: Final = 3
 """How many attempts may end without an answer."""
 _SIGN: Final = 2**63
@@ -82,12 +80,11 @@ class DeltaStore:
         with _spooled(rows) as spool:
             if spool.fingerprint.rows == 0:
                 raise PlatformError(f"batch {batch_id!r} of {recipe!r} has no rows: nothing to append")
-            for attempt in range(ATTEMPTS):
+            for attempt in races.attempts():
                 if self._attempt(recipe, spool, batch_id, attempt):
                     return self.version(recipe)
-                time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
         raise ConflictError(
-            f"batch {batch_id!r} of {recipe!r}: {ATTEMPTS} attempts lost against others; append it again"
+            f"batch {batch_id!r} of {recipe!r}: {races.ATTEMPTS} attempts lost against others; append it again"
         )
 
     def contains(self, recipe: str, batch_id: str) -> bool:

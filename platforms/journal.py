@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import msgspec
 
+from platforms import races
 from platforms.errors import ConflictError, PlatformError
 from platforms.values import Environment, JournalEntry
 
 GENESIS: Final = "0" * 64
-ATTEMPTS: Final = 60
 
 
 class Lines(Protocol):
@@ -80,7 +78,7 @@ class HashedJournal:
             "flow_run": flow_run,
             "details": dict(details or {}),
         }
-        for attempt in range(ATTEMPTS):
+        for _ in races.attempts():
             seen = self._lines.read(recipe)
             entries = self._checked(recipe, seen)
             if recorded := next((entry for entry in entries if _identity(entry) == identity), None):
@@ -88,8 +86,9 @@ class HashedJournal:
             line = _sealed(facts, entries)
             if self._lines.extend(recipe, seen, line):
                 return _entry(line)
-            time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))
-        raise ConflictError(f"{self._lines.name(recipe)}: {ATTEMPTS} attempts lost against others; append it again")
+        raise ConflictError(
+            f"{self._lines.name(recipe)}: {races.ATTEMPTS} attempts lost against others; append it again"
+        )
 
     def entries(self, recipe: str) -> list[JournalEntry]:
         """Every entry, oldest first; raises `PlatformError` naming the first one whose hash does not fit."""

@@ -85,10 +85,14 @@ class EndpointSpec:
     image: Image
     model_version: int
 
+    def __str__(self) -> str:
+        """The endpoint, as messages name it."""
+        return f"{self.environment} endpoint of {self.recipe}"
+
 
 @dataclass(frozen=True)
 class EndpointStatus:
-    """What an endpoint serves. `key_secret` is the name under which `Secrets` holds its API keys."""
+    """What an endpoint serves."""
 
     recipe: str
     environment: Environment
@@ -96,7 +100,21 @@ class EndpointStatus:
     model_version: int
     image: Image
     ready: bool
-    key_secret: str
+
+    @classmethod
+    def of(cls, spec: EndpointSpec, url: str, *, ready: bool) -> Self:
+        """The status of an endpoint that serves the spec."""
+        return cls(spec.recipe, spec.environment, url, spec.model_version, spec.image, ready)
+
+    @property
+    def key_secret(self) -> str:
+        """The name under which `Secrets` holds its API keys."""
+        return key_secret(self.recipe, self.environment)
+
+
+def key_secret(recipe: str, environment: Environment) -> str:
+    """The name under which `Secrets` holds the API keys of an endpoint, also of one that serves nothing."""
+    return f"scoring-{recipe}-{environment}"
 
 
 @dataclass(frozen=True)

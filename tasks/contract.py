@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
+from platforms.endpoint_keys import api_key
 from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.values import EndpointStatus, ModelVersion
@@ -52,7 +53,7 @@ def _identify(prefix: str) -> Callable[[httpx.Request], None]:
 
 
 def _authorization(status: EndpointStatus) -> dict[str, str]:
-    key = current().secrets.get(status.key_secret).split()[1]
+    key = api_key(current().secrets, status.recipe, status.environment)
     return {"authorization": f"Bearer {key}"}
 
 

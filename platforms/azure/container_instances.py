@@ -16,7 +16,7 @@ from platforms.azure.container_group import PORT, GroupParts
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
-from platforms.endpoint_keys import ensure_keys, key_secret
+from platforms.endpoint_keys import ensure_keys
 from platforms.errors import NotReadyError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
@@ -49,14 +49,12 @@ class ContainerInstances:
         live = self._find(spec.recipe, spec.environment)
         before = _spec(live, SERVED, spec.recipe, spec.environment) if live else None
         if live and before == spec and self._is_served(live, spec):
-            return self._status(spec, live, ready=True)
+            return EndpointStatus.of(spec, _url(live), ready=True)
         try:
             return self._serve(spec, before)
         except NotReadyError as error:
             undone = self._undo(spec, before)
-            raise NotReadyError(
-                f"{_shown(spec)} did not become ready with {spec.image.name}, {undone}: {error}"
-            ) from None
+            raise NotReadyError(f"{spec} did not become ready with {spec.image.name}, {undone}: {error}") from None
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
         """What the group serves, or shall serve before it ever did; None if there is no group."""
@@ -65,7 +63,7 @@ class ContainerInstances:
         if live is None or asked is None:
             return None
         served = _spec(live, SERVED, recipe, environment)
-        return self._status(served or asked, live, ready=served == asked and _is_running(live))
+        return EndpointStatus.of(served or asked, _url(live), ready=served == asked and _is_running(live))
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Delete the group and wait until it is gone; no group is no error."""
@@ -92,7 +90,7 @@ class ContainerInstances:
         live = self._put(spec, made)
         live = self._await_ready(spec, live)
         self._tag_served(spec)
-        return self._status(spec, live, ready=True)
+        return EndpointStatus.of(spec, _url(live), ready=True)
 
     def _put(self, spec: EndpointSpec, made: ContainerGroup) -> ContainerGroup:
         from azure.core.exceptions import HttpResponseError
@@ -173,18 +171,6 @@ class ContainerInstances:
     def _name(recipe: str, environment: Environment) -> str:
         return f"{EndpointNames.of(recipe).name}-{environment}"
 
-    @staticmethod
-    def _status(spec: EndpointSpec, live: ContainerGroup, *, ready: bool) -> EndpointStatus:
-        return EndpointStatus(
-            recipe=spec.recipe,
-            environment=spec.environment,
-            url=_url(live),
-            model_version=spec.model_version,
-            image=spec.image,
-            ready=ready,
-            key_secret=key_secret(spec.recipe, spec.environment),
-        )
-
     @property
     def _groups(self) -> Any:  # noqa: ANN401 - the SDK has no types
         return self._client.container_groups
@@ -229,7 +215,3 @@ def _hopeless(live: ContainerGroup) -> Iterator[str]:
 
 def _url(live: ContainerGroup) -> str:
     return f"http://{live.ip_address.fqdn or live.ip_address.ip}:{PORT}"
-
-
-def _shown(spec: EndpointSpec) -> str:
-    return f"{spec.environment} endpoint of {spec.recipe}"

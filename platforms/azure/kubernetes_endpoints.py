@@ -23,7 +23,7 @@ from platforms.azure.kubernetes_rollout import LOOK_SECONDS, OvertakenError, Rol
 from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, served_by
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
-from platforms.endpoint_keys import ensure_keys, key_secret
+from platforms.endpoint_keys import ensure_keys
 from platforms.errors import NotReadyError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment
@@ -52,9 +52,9 @@ class KubernetesEndpoints:
         except OvertakenError:
             raise
         except NotReadyError as error:
-            raise NotReadyError(f"{_shown(spec)} {self._undo(spec, before)}: {error}") from None
+            raise NotReadyError(f"{spec} {self._undo(spec, before)}: {error}") from None
         self._tracks.note_served(spec)
-        return self._status(spec, url, ready=True)
+        return EndpointStatus.of(spec, url, ready=True)
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
         """What stable serves, or shall serve before its first rollout is complete; None if there is no endpoint."""
@@ -64,7 +64,7 @@ class KubernetesEndpoints:
         spec = served_by(live, recipe, environment) or asked_of(live, recipe, environment)
         url = self._url(spec)
         ready = live.get("status", {}).get("readyReplicas", 0) > 0
-        return self._status(spec, url or "", ready=ready and url is not None)
+        return EndpointStatus.of(spec, url or "", ready=ready and url is not None)
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Take everything but the log volumes away, and wait until no replica is left."""
@@ -97,7 +97,7 @@ class KubernetesEndpoints:
             rollout.wait(replicas, self._settings.replica_timeout)
         except NotReadyError as error:
             self.end_canary(spec)
-            raise NotReadyError(f"canary of {_shown(spec)} is gone again: {error}") from None
+            raise NotReadyError(f"canary of {spec} is gone again: {error}") from None
 
     def end_canary(self, spec: EndpointSpec) -> None:
         """Have no canary, and the autoscaler as it was; no canary is no error."""
@@ -163,19 +163,3 @@ class KubernetesEndpoints:
         host = next((found.get("ip") or found.get("hostname") for found in ingress), None)
         port = "" if settings.endpoint_port == HTTP_PORT else f":{settings.endpoint_port}"
         return f"http://{host}{port}" if host else None
-
-    @staticmethod
-    def _status(spec: EndpointSpec, url: str, *, ready: bool) -> EndpointStatus:
-        return EndpointStatus(
-            recipe=spec.recipe,
-            environment=spec.environment,
-            url=url,
-            model_version=spec.model_version,
-            image=spec.image,
-            ready=ready,
-            key_secret=key_secret(spec.recipe, spec.environment),
-        )
-
-
-def _shown(spec: EndpointSpec) -> str:
-    return f"{spec.environment} endpoint of {spec.recipe}"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict
 
-from platforms import jobs
+from platforms import jobs, names
 from platforms.errors import JobFailedError
 from platforms.local import files, processes
 from platforms.values import TrainingJob
@@ -55,7 +55,7 @@ class LocalCompute:
         Raises:
             JobFailedError: The job ended without a result; the message ends with its last lines.
         """
-        folder = _Folder(self._state / "jobs" / files.checked_name("job", job.name))
+        folder = _Folder(self._state / "jobs" / names.checked("job", job.name))
         folder.path.mkdir(parents=True, exist_ok=True)
         log = _Log(folder.log, on_line)
         reason: str | None

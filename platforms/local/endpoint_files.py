@@ -16,6 +16,7 @@ from typing import IO, Literal, TypeVar
 
 import msgspec
 
+from platforms import names
 from platforms.errors import PlatformError
 from platforms.local import files
 from platforms.settings import Settings
@@ -79,11 +80,11 @@ class EndpointFiles:
 
     def desired_file(self, recipe: str, environment: Environment) -> Path:
         """Where a wish stands."""
-        return self.folder / files.checked_name("recipe", recipe) / f"{environment}.json"
+        return self.folder / names.checked("recipe", recipe) / f"{environment}.json"
 
     def observed_file(self, recipe: str, environment: Environment) -> Path:
         """Where a status stands."""
-        return self.folder / files.checked_name("recipe", recipe) / f"{environment}.status.json"
+        return self.folder / names.checked("recipe", recipe) / f"{environment}.status.json"
 
     def supervised(self) -> bool:
         """Whether a supervisor looks after the endpoints now."""

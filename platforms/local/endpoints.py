@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from platforms.endpoint_keys import ensure_keys, key_secret
+from platforms.endpoint_keys import ensure_keys
 from platforms.errors import NotReadyError, PlatformError
 from platforms.local.endpoint_files import Desired, EndpointFiles, Observed
 from platforms.local.endpoint_ports import url
@@ -80,33 +80,19 @@ class LocalEndpoints:
             if observed and observed.generation == desired.generation and observed.state != "starting":
                 return observed
             if self._files.desired(spec.recipe, spec.environment) != desired:
-                raise NotReadyError(f"{_name(spec)} was given something else to serve meanwhile: apply again")
+                raise NotReadyError(f"{spec} was given something else to serve meanwhile: apply again")
             self._require_supervisor(spec)
             time.sleep(POLL_SECONDS)
-        raise NotReadyError(f"{_name(spec)} did not answer {spec.image.name} in time: see `ridgeline status`")
+        raise NotReadyError(f"{spec} did not answer {spec.image.name} in time: see `ridgeline status`")
 
     def _require_supervisor(self, spec: EndpointSpec) -> None:
         if not self._files.supervised():
-            raise PlatformError(
-                f"{_name(spec)} has no supervisor in {self._files.folder}: start it by `ridgeline up`"
-            )
+            raise PlatformError(f"{spec} has no supervisor in {self._files.folder}: start it by `ridgeline up`")
 
     def _failure(self, desired: Desired, observed: Observed) -> str:
         served = observed.served
         still = f"{served.image.name} still serves" if served else "nothing serves"
-        return f"{_name(desired.spec)} is not ready with {desired.spec.image.name}, {still}: {observed.message}"
+        return f"{desired.spec} is not ready with {desired.spec.image.name}, {still}: {observed.message}"
 
     def _status(self, desired: Desired, spec: EndpointSpec, *, ready: bool) -> EndpointStatus:
-        return EndpointStatus(
-            recipe=spec.recipe,
-            environment=spec.environment,
-            url=url(self._settings, desired.port),
-            model_version=spec.model_version,
-            image=spec.image,
-            ready=ready,
-            key_secret=key_secret(spec.recipe, spec.environment),
-        )
-
-
-def _name(spec: EndpointSpec) -> str:
-    return f"{spec.environment} endpoint of {spec.recipe}"
+        return EndpointStatus.of(spec, url(self._settings, desired.port), ready=ready)

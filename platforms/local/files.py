@@ -9,12 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from platforms import names
-
 TEMPORARY: Final = ".tmp-"
 """Names that begin so are half-written files; a crash may leave some, readers skip them."""
-
-checked_name: Final = names.checked
 
 
 def temporary_beside(path: Path) -> Path:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from platforms import names
 from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import SHORT, image_of, unheard
-from platforms.local import files
 from platforms.local.environments import environment, run
 from platforms.settings import Settings
 from platforms.values import Image
@@ -38,7 +38,7 @@ class LocalImages:
         """Keep the context and make its environment; raises `PlatformError` if it is not what its manifest says."""
         image = image_of(context, recipe, model_version)
         python = environment(self._envs, context / REQUIREMENTS)
-        folder = self._images / files.checked_name("recipe", recipe) / image.digest[:SHORT]
+        folder = self._images / names.checked("recipe", recipe) / image.digest[:SHORT]
         if not folder.exists():
             _keep(context, folder, python)
         if self._engine != "process":

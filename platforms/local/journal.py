@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from platforms import names
 from platforms.journal import HashedJournal, whole
 from platforms.local import files
 
@@ -50,7 +51,7 @@ class FileLines:
         files.sync_folder(self._root)
 
     def _path(self, recipe: str) -> Path:
-        return self._root / f"{files.checked_name('recipe', recipe)}.jsonl"
+        return self._root / f"{names.checked('recipe', recipe)}.jsonl"
 
 
 def file_journal(root: Path) -> HashedJournal:

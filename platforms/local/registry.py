@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
+from platforms import names
 from platforms.errors import ConflictError, NotFoundError
 from platforms.local import files
 from platforms.values import ModelVersion, TrainingJob
@@ -143,8 +144,8 @@ class MlflowRegistry:
         return FileLock(self._folder / ".guard")
 
     def _outputs(self, recipe: str, job: str) -> Path:
-        folder = self._folder / "models" / files.checked_name("recipe", recipe)
-        return (folder / files.checked_name("job", job)).resolve()
+        folder = self._folder / "models" / names.checked("recipe", recipe)
+        return (folder / names.checked("job", job)).resolve()
 
     def _experiment(self, recipe: str) -> str:
         found = self._client.get_experiment_by_name(recipe)

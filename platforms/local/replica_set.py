@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from platforms.endpoint_keys import key_secret
 from platforms.errors import PlatformError
 from platforms.local.endpoint_files import Desired, Observed, State, write
 from platforms.local.endpoint_ports import listen, url
@@ -23,7 +22,7 @@ from platforms.local.replica import Launch, Replica
 from platforms.local.status import ServiceStatus
 from platforms.local.traffic import traffic_root
 from platforms.settings import Settings
-from platforms.values import EndpointSpec, Environment
+from platforms.values import EndpointSpec, Environment, key_secret
 
 RETRY_SECONDS: Final = 0.1
 BIND_SECONDS: Final = 3.0

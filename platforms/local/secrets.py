@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platforms import names
 from platforms.errors import NotFoundError
 from platforms.local import files
 
@@ -40,4 +41,4 @@ class FileSecrets:
         return value
 
     def _path(self, name: str) -> Path:
-        return self._root / files.checked_name("secret", name)
+        return self._root / names.checked("secret", name)

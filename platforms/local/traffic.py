@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from platforms import names
 from platforms.errors import PlatformError
-from platforms.local import files
 from platforms.protocols import Storage
 from platforms.settings import Settings
 from platforms.shipped import ShippedLog
@@ -37,7 +37,7 @@ class LocalTrafficLog:
         Raises:
             PlatformError: A line that is not the last of its file cannot be read.
         """
-        folder = self._root / files.checked_name("recipe", recipe)
+        folder = self._root / names.checked("recipe", recipe)
         read = set()
         for segment in _segments(folder):
             if (lines := _open(segment)) is not None:

@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from platforms import delta as module
+from platforms import races
 from platforms.delta import DeltaStore
 from platforms.errors import ConflictError, PlatformError
 from tests.platforms.contracts.datasets import DatasetsContract, arrived, batch
@@ -65,7 +66,7 @@ def test_another_programs_commit_is_counted_anew(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_always_loses_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ATTEMPTS", 2)
+    monkeypatch.setattr(races, "ATTEMPTS", 2)
     monkeypatch.setattr(DeltaStore, "_commit", lambda *_: False)
     with pytest.raises(ConflictError, match="2 attempts lost"):
         DeltaStore(tmp_path).append("r", batch(1.0), "b")

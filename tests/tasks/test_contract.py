@@ -27,7 +27,7 @@ def check(folder: Path, monkeypatch: pytest.MonkeyPatch, version: int = 3) -> No
     monkeypatch.setattr(contract, "current", lambda: platform)
     with running(folder / "context", folder / "logs") as service:
         status = EndpointStatus(
-            RECIPE, "qa", f"http://127.0.0.1:{service.port}", 3, Image("diabetes:3-d1", "d1"), True, "key"
+            RECIPE, "qa", f"http://127.0.0.1:{service.port}", 3, Image("diabetes:3-d1", "d1"), True
         )
         contract.check_endpoint(ModelVersion(RECIPE, version, {}), status)
 

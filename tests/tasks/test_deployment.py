@@ -10,7 +10,7 @@ from platforms.values import EndpointStatus, Environment, Image, ModelVersion
 from tasks import deployment, facts
 
 MODEL = ModelVersion("diabetes", 3, {})
-STATUS = EndpointStatus("diabetes", "qa", "http://qa", 3, Image("diabetes:3-a", "a" * 64), True, "key")
+STATUS = EndpointStatus("diabetes", "qa", "http://qa", 3, Image("diabetes:3-a", "a" * 64), True)
 
 
 class Resting:

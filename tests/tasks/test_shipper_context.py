@@ -33,7 +33,6 @@ def test_the_image_has_the_shipper_and_no_other_port(context: Path) -> None:
         "platforms/local/__init__.py",
         "platforms/local/files.py",
         "platforms/local/storage.py",
-        "platforms/names.py",
         "platforms/paths.py",
         "platforms/protocols.py",
         "platforms/selection.py",
