@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup azure azurite demo demo-local demo-azure-offline up down test test-long format lock
+.PHONY: help setup lint azure azurite demo demo-local demo-azure-offline up down test test-long format lock
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -15,6 +15,8 @@ export UV_NATIVE_TLS ?= 1
 
 PYTHON ?= python3
 VENV := .venv
+# One more than the cores of a small machine: tests wait for processes and servers.
+WORKERS ?= 3
 STAMP := $(VENV)/.ridgeline-setup
 AZURE := $(VENV)/.ridgeline-azure
 AZURITE := tests/emulator/node_modules/.package-lock.json
@@ -46,12 +48,14 @@ azure: $(AZURE) ## install the SDKs of the Azure platform too
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
 test: ## check style, types and imports, then run the tests
-	@$(MAKE) --no-print-directory -j2 azure $(if $(shell command -v npm),azurite)
+	@$(MAKE) --no-print-directory -j3 lint azure $(if $(shell command -v npm),azurite)
+	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
+
+lint: setup ## check style, types and imports
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-	@$(VENV)/bin/pytest -n 2 --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
 test-long: azure $(if $(shell command -v npm),azurite) ## run the tests that take longer
 	@$(VENV)/bin/pytest -m "long or hypothesis" --hypothesis-profile=thorough
@@ -82,7 +86,8 @@ $(AZURITE): tests/emulator/package-lock.json
 	@npm ci --prefix tests/emulator --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+# Most modules of these SDKs are never imported, so each is compiled when it is.
 $(AZURE): $(STAMP)
 	@echo "installing the Azure SDKs that requirements.lock names into $(VENV)"
-	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
+	@UV_COMPILE_BYTECODE=0 $(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
 	@touch $@

@@ -18,7 +18,16 @@ from scoring_service.server import serve
 from scoring_service.settings import Settings, SettingsError
 from scoring_service.tracing import TracingError
 
-CANNOT_START: Final = (ContextError, KeysError, LogError, ModelError, SchemaError, SettingsError, TracingError)
+CANNOT_START: Final = (
+    ContextError,
+    KeysError,
+    LogError,
+    ModelError,
+    OSError,
+    SchemaError,
+    SettingsError,
+    TracingError,
+)
 
 
 def main() -> int:
@@ -27,16 +36,7 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         uvloop.run(serve(Settings.read(os.environ)))
-    except (
-        ContextError,
-        KeysError,
-        LogError,
-        ModelError,
-        OSError,
-        SchemaError,
-        SettingsError,
-        TracingError,
-    ) as error:
+    except CANNOT_START as error:
         emit("error", f"does not start: {error}")
         return 1
     return 0

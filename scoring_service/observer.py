@@ -14,25 +14,34 @@ from scoring_service.tracing import Spans, parent_of
 
 
 class Observer:
-    """Watches what is answered; `detailed` if there is more to tell of each answer than its latency."""
+    """Watches what is answered."""
 
     def __init__(self, settings: Settings, spans: Spans | None) -> None:
         self.metrics = Metrics()
-        self.detailed = settings.access_log or spans is not None
+        self._detailed = settings.access_log or spans is not None
         self._lines = settings.access_log
         self._spans = spans
+        self._answered: list[tuple[Request, Response, Histogram]] = []
 
     def answered(self, request: Request, answer: Answer, latency: Histogram) -> None:
-        """Observe an answer, as soon as it is there."""
+        """Observe an answer as soon as it is sure what it says: when it is there, or at the end of its turn."""
         if isinstance(answer, Pending):
-            answer.then(lambda: self._written(request, answer.response, latency))
+            answer.then(lambda: self._written(request, answer.response, latency, perf_counter()))
         else:
-            self._written(request, answer, latency)
+            self._answered.append((request, answer, latency))
+
+    def end_turn(self) -> None:
+        """Observe the answers of the turn, now that their records are written: one without may be a refusal."""
+        if self._answered:
+            answered, self._answered = self._answered, []
+            now = perf_counter()
+            for request, response, latency in answered:
+                self._written(request, response, latency, now)
 
     def refused(self, request: Request, problem: ProblemError) -> None:
         """Observe a refusal."""
         self.metrics.errors[problem.kind] += 1
-        if self.detailed:
+        if self._detailed:
             self._tell(request, problem.status, perf_counter() - request.started)
 
     def failed(self, request: Request) -> None:
@@ -46,11 +55,11 @@ class Observer:
             exception=traceback.format_exc(),
         )
 
-    def _written(self, request: Request, response: Response | None, latency: Histogram) -> None:
-        seconds = perf_counter() - request.started
+    def _written(self, request: Request, response: Response | None, latency: Histogram, now: float) -> None:
+        seconds = now - request.started
         if response is not None and response.status == 200:
             latency.observe(seconds)
-        if self.detailed and response is not None:
+        if self._detailed and response is not None:
             self._tell(request, response.status, seconds)
 
     def _tell(self, request: Request, status: int, seconds: float) -> None:

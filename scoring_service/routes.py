@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -79,15 +78,13 @@ class Router:
         except Exception:
             self.observer.failed(request)
             return self._refused(request, ProblemError(500, FAILED))
-        if self.observer.detailed or type(answer) is not Response:
-            self.observer.answered(request, answer, route.latency)
-        else:
-            route.latency.observe(perf_counter() - request.started)
+        self.observer.answered(request, answer, route.latency)
         return answer
 
     def flush(self) -> None:
         """Write the records of what was answered; a refusal takes the place of an answer without one."""
         self.scorer.recorder.flush()
+        self.observer.end_turn()
 
     def note(self, problem: ProblemError) -> None:
         """Count what a connection refuses by itself."""

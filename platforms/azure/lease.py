@@ -35,14 +35,15 @@ def _acquired(blob: BlobClient) -> BlobLeaseClient:
     from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
+    while True:
         try:
             return blob.acquire_lease(SECONDS)
         except ResourceNotFoundError:
             _make(blob)
         except ResourceExistsError:
+            if time.monotonic() > end:
+                raise ConflictError(f"somebody else holds the lease of {blob.url}: try again") from None
             time.sleep(random.uniform(0.01, 0.1))
-    raise ConflictError(f"somebody else holds the lease of {blob.url}: try again")
 
 
 def _make(blob: BlobClient) -> None:

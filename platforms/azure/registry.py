@@ -55,30 +55,25 @@ class AzureRegistry:
         """Make the job's model the next version; a job that was registered before returns its version."""
         path = _path(job.recipe, job.name)
         while True:
-            known = self.versions(job.recipe)
-            for version in known:
-                if version.tags[JOB_TAG] == job.name:
-                    return version
+            known = self._list(job.recipe)
+            for model in known:
+                if model.properties.get(JOB_TAG) == job.name:
+                    return _version(model)
             self._folders.upload(outputs, path)
-            number = known[-1].version + 1 if known else 1
+            number = 1 + max((int(model.version) for model in known if str(model.version).isdecimal()), default=0)
             if made := self._create(job, number, f"{path}/model", tags):
                 return made
 
     def get(self, recipe: str, version: int) -> ModelVersion:
-        """One model version; raises `NotFoundError`."""
-        return _version(self._model(recipe, version))
+        """One model version; raises `NotFoundError`, also for one that others registered."""
+        model = self._model(recipe, version)
+        if JOB_TAG not in model.properties:
+            raise NotFoundError(f"version {version} of model {recipe!r} was not registered by Ridgeline: retrain it")
+        return _version(model)
 
     def versions(self, recipe: str) -> list[ModelVersion]:
-        """Every version, oldest first, those too that were archived in the studio."""
-        from azure.core.exceptions import ResourceNotFoundError
-
-        models = self._workspace.client.models
-        with told(f"versions of model {recipe!r}"):
-            try:
-                found = list(models.list(recipe, list_view_type=ALL_VERSIONS))
-            except ResourceNotFoundError:
-                return []
-        ours = [_version(model) for model in found if JOB_TAG in model.properties]
+        """Every version, oldest first, those too that were archived in the studio; none that others registered."""
+        ours = [_version(model) for model in self._list(recipe) if JOB_TAG in model.properties]
         return sorted(ours, key=lambda item: item.version)
 
     def outputs(self, recipe: str, version: int) -> Path:
@@ -128,6 +123,16 @@ class AzureRegistry:
                 if self._has(job.recipe, number):
                     return None
                 raise
+
+    def _list(self, recipe: str) -> list[Model]:
+        """Every version there is under the recipe's name, whoever registered it."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with told(f"versions of model {recipe!r}"):
+            try:
+                return list(self._workspace.client.models.list(recipe, list_view_type=ALL_VERSIONS))
+            except ResourceNotFoundError:
+                return []
 
     def _has(self, recipe: str, number: int) -> bool:
         try:

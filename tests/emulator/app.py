@@ -28,7 +28,6 @@ from tests.emulator import (
     storage,
     storage_accounts,
 )
-from tests.emulator.azurite import StorageAccount
 from tests.emulator.faults import FaultMiddleware
 from tests.emulator.world import World
 
@@ -63,10 +62,9 @@ SEEDS: Final[list[Callable[[World], None]]] = [
 ]
 
 
-def build(world: World, azurite: StorageAccount) -> ASGIApp:
+def build(world: World) -> ASGIApp:
     """The application, faults included."""
-    world.azurite = azurite
-    blobs = storage.Forwarder(world, azurite)
+    blobs = storage.Forwarder(world)
     found = [made for routes in ROUTES for made in routes(world)]
     app = Starlette(routes=[*blobs.routes(), *found], lifespan=lambda _: blobs.connected())
     return FaultMiddleware(app, world.faults)

@@ -6,21 +6,22 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from azure.core.exceptions import ResourceExistsError
-from azure.storage.blob import BlobServiceClient, generate_blob_sas, generate_container_sas
+from azure.storage.blob import generate_blob_sas, generate_container_sas
 
+from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
 
 HOUR = timedelta(hours=1)
 
 
 class Blobs:
-    """The storage account, with its key. The next addresses after `expire` are of yesterday."""
+    """The storage account, from within. The next addresses after `expire` are of yesterday."""
 
     def __init__(self, world: World) -> None:
         self._account = world.storage
-        options = {"connection_verify": str(world.certificates.authority), "credential": self._account.key}
-        self._client = BlobServiceClient(self._account.blob_endpoint, **options)
+        self._accounts = world.part(Accounts)
+        self._client = self._accounts.blobs
+        self._containers: set[str] = set()
         self._lock = threading.Lock()
         self._expired = 0
 
@@ -30,10 +31,10 @@ class Blobs:
             self._expired = times
 
     def make_container(self, name: str) -> None:
-        try:
-            self._client.create_container(name)
-        except ResourceExistsError:
-            return
+        """Make a container unless it was made here before."""
+        if name not in self._containers:
+            self._accounts.create_container(name)
+            self._containers.add(name)
 
     def put(self, container: str, path: str, content: bytes) -> None:
         self.make_container(container)

@@ -46,9 +46,9 @@ class Emulator:
         base_url = f"https://127.0.0.1:{self._socket.getsockname()[1]}"
         account = self._azurite.account
         storage = dataclasses.replace(account, blob_endpoint=f"{base_url}/{account.name}")
-        self.world = World(folder, base_url, certificates, storage)
+        self.world = World(folder, base_url, certificates, storage, account)
         config = uvicorn.Config(
-            app.build(self.world, account),
+            app.build(self.world),
             ssl_certfile=certificates.chain,
             ssl_keyfile=str(certificates.key),
             log_level="critical",

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tests.emulator.azurite import StorageAccount
 from tests.emulator.http import METHODS
+from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
 
 NOT_FORWARDED: Final = {"host", "connection", "keep-alive", "transfer-encoding"}
@@ -26,13 +26,12 @@ NOT_FORWARDED: Final = {"host", "connection", "keep-alive", "transfer-encoding"}
 class Forwarder:
     """Sends requests on as they came, and answers back."""
 
-    def __init__(self, world: World, azurite: StorageAccount) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._azurite = azurite
         self._client = httpx.AsyncClient(verify=world.certificates.trust(), trust_env=False, timeout=60)
 
     def routes(self) -> list[BaseRoute]:
-        return [Route(f"/{self._azurite.name}{{rest:path}}", self.handle, methods=[*METHODS])]
+        return [Route(f"/{self._world.azurite.name}{{rest:path}}", self.handle, methods=[*METHODS])]
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
@@ -41,7 +40,7 @@ class Forwarder:
             yield
 
     async def handle(self, request: Request) -> Response:
-        url = httpx.URL(self._azurite.blob_endpoint).copy_with(raw_path=_raw_path(request))
+        url = httpx.URL(self._world.azurite.blob_endpoint).copy_with(raw_path=_raw_path(request))
         headers = [(name, value) for name, value in request.headers.raw if name.decode() not in NOT_FORWARDED]
         content = await request.body()
         sent = self._client.build_request(request.method, url, headers=headers, content=content or None)
@@ -85,9 +84,4 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
 
 def seed(world: World) -> None:
     """The container that `provision` would make."""
-    from azure.storage.blob import BlobServiceClient
-
-    storage = world.storage
-    options = {"connection_verify": str(world.certificates.authority), "credential": storage.key}
-    with BlobServiceClient(storage.blob_endpoint, **options) as client:
-        client.create_container(world.container)
+    world.part(Accounts).create_container(world.container)

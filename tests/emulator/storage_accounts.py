@@ -38,16 +38,16 @@ class Accounts:
         from azure.storage.blob import BlobServiceClient
         from azure.storage.queue import QueueServiceClient
 
-        account = world.azurite or world.storage
+        account = world.azurite
         options = {"credential": account.key, "connection_verify": str(world.certificates.authority)}
-        self._blobs = BlobServiceClient(account.blob_endpoint, **options)
+        self.blobs = BlobServiceClient(account.blob_endpoint, **options)
         self._queues = QueueServiceClient(account.queue_endpoint, **options)
 
     def create_container(self, name: str) -> None:
         from azure.core.exceptions import ResourceExistsError
 
         with suppress(ResourceExistsError):
-            self._blobs.create_container(name)
+            self.blobs.create_container(name)
 
     def create_queue(self, name: str) -> None:
         self._queues.create_queue(name)
@@ -59,15 +59,15 @@ class Accounts:
         self._queues.get_queue_client(queue).send_message(content, time_to_live=-1)
 
     def properties(self, container: str, path: str) -> BlobProperties:
-        return self._blobs.get_blob_client(container, path).get_blob_properties()
+        return self.blobs.get_blob_client(container, path).get_blob_properties()
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """Every blob of every container, by container and path."""
-        for container in self._blobs.list_containers():
-            client = self._blobs.get_container_client(container)
+        for container in self.blobs.list_containers():
+            client = self.blobs.get_container_client(container)
             for name in client.list_blob_names():
                 yield f"{container.name}/{name}", client.download_blob(name).readall()
 
     def close(self) -> None:
-        self._blobs.close()
+        self.blobs.close()
         self._queues.close()

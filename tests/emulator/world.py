@@ -29,22 +29,21 @@ class World:
     """One offline Azure.
 
     `storage` is the storage account as clients see it, through the emulator's own address, where faults can hit and
-    events arise. A module that keeps state of its own makes it a class of one argument, the world, and finds it
-    by `part`.
+    events arise; `azurite` is the same account at Azurite's own, where they do not. A module that keeps state of its
+    own makes it a class of one argument, the world, and finds it by `part`.
     """
 
     folder: Path
     base_url: str
     certificates: Certificates
     storage: StorageAccount
+    azurite: StorageAccount
     subscription: str = "00000000-0000-0000-0000-000000000001"
     tenant: str = "00000000-0000-0000-0000-000000000002"
     principal: str = "00000000-0000-0000-0000-000000000003"
     resource_group: str = "ridgeline"
     container: str = "ridgeline"
     identity_header: str = "offline"
-    azurite: StorageAccount | None = None
-    """The same account at Azurite's own address, where no fault hits and no event arises."""
     faults: Faults = field(default_factory=Faults)
     resources: ResourceStore = field(default_factory=ResourceStore)
     operations: Operations = field(init=False)

@@ -41,6 +41,21 @@ def test_a_full_disk_refuses_by_default_and_recovers(
     assert len(records(service.logs)) == 1
 
 
+def test_an_answer_that_became_a_refusal_is_observed_as_one(
+    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(context, tmp_path, access_log=True) as service:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", fail)
+            scores(service, 2)
+        scores(service, 1)
+        page = service.page()
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["status"] for line in lines if line["message"] == "answered"] == [503, 503, 200]
+    assert 'scoring_latency_seconds_count{model="diabetes",version="3",route="score"} 1\n' in page
+    assert 'scoring_errors_total{model="diabetes",version="3",kind="log"} 2\n' in page
+
+
 def test_degrade_serves_and_counts(
     context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

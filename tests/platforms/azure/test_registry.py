@@ -75,6 +75,22 @@ def test_an_archived_version_keeps_its_number(
     assert [model.version for model in registry.versions("r")] == [1, 2]
 
 
+def test_versions_that_others_registered_are_passed_over(
+    registry: AzureRegistry, machine_learning: MachineLearning, tmp_path: Path
+) -> None:
+    from azure.ai.ml.entities import Model
+
+    foreign = "azureml://datastores/ridgeline/paths/elsewhere"
+    for version in ("1", "10", "by-hand"):
+        machine_learning.client.models.create_or_update(
+            Model(name="r", version=version, type="custom_model", path=foreign)
+        )
+    assert registry.register(job("r-1"), outputs(tmp_path / "o"), {}).version == 11
+    assert [model.version for model in registry.versions("r")] == [11]
+    with pytest.raises(NotFoundError, match="version 1 of model 'r' was not registered by Ridgeline"):
+        registry.get("r", 1)
+
+
 def test_of_racing_jobs_each_gets_a_number_of_its_own(registry: AzureRegistry, tmp_path: Path) -> None:
     folder = outputs(tmp_path / "o")
     with ThreadPoolExecutor(4) as pool:
