@@ -6,9 +6,9 @@ SHELL := /bin/bash
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
-# Without bytecode every process would compile our modules anew.
+# Without bytecode every process would compile its modules anew; `setup` compiles the packages while others work.
 unexport PYTHONDONTWRITEBYTECODE
-export UV_COMPILE_BYTECODE := 1
+export UV_COMPILE_BYTECODE := 0
 # What the machine trusts, uv trusts too: behind a proxy its own list of authorities is not enough.
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
@@ -18,6 +18,7 @@ VENV := .venv
 # One more than the cores of a small machine: tests wait for processes and servers.
 WORKERS ?= 3
 STAMP := $(VENV)/.ridgeline-setup
+BYTECODE := $(VENV)/.ridgeline-bytecode
 AZURE := $(VENV)/.ridgeline-azure
 AZURITE := tests/emulator/node_modules/.package-lock.json
 # A uv on the PATH may be a shim that finds no uv, so it is asked.
@@ -26,14 +27,14 @@ UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/u
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## install everything that is locked into .venv; removes nothing
+setup: $(BYTECODE) ## install everything that is locked into .venv; removes nothing
 
 demo: demo-$(or $(PLATFORM),local) ## run the main job, first data to production; KEEP=1 leaves it running; PLATFORM=azure-offline
 
 demo-local: setup
 	@$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-demo-azure-offline: azure azurite
+demo-azure-offline: setup azure azurite
 	@$(VENV)/bin/python -m tests.emulator $(if $(filter-out 0,$(KEEP)),--stay) -- \
 		$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
 
@@ -48,10 +49,10 @@ azure: $(AZURE) ## install the SDKs of the Azure platform too
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
 test: ## check style, types and imports, then run the tests
-	@$(MAKE) --no-print-directory -j3 lint azure $(if $(shell command -v npm),azurite)
+	@$(MAKE) --no-print-directory -j4 lint setup azure $(if $(shell command -v npm),azurite)
 	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
-lint: setup ## check style, types and imports
+lint: $(STAMP) ## check style, types and imports
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
@@ -81,6 +82,11 @@ $(STAMP): pyproject.toml requirements.lock | $(VENV)/bin/python
 	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e . --group dev
 	@touch $@
 
+# Packages bring tests, which nobody imports, and a few files for other versions of Python, which do not compile.
+$(BYTECODE): $(STAMP)
+	@$(VENV)/bin/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true
+	@touch $@
+
 $(AZURITE): tests/emulator/package-lock.json
 	@echo "installing Azurite into tests/emulator/node_modules"
 	@npm ci --prefix tests/emulator --ignore-scripts --no-audit --no-fund --silent
@@ -89,5 +95,5 @@ $(AZURITE): tests/emulator/package-lock.json
 # Most modules of these SDKs are never imported, so each is compiled when it is.
 $(AZURE): $(STAMP)
 	@echo "installing the Azure SDKs that requirements.lock names into $(VENV)"
-	@UV_COMPILE_BYTECODE=0 $(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
+	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
 	@touch $@

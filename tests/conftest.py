@@ -30,6 +30,8 @@ hypothesis.settings.load_profile("quick")
 
 SERVERS = {"prefect_server": "prefect", "emulator": "azure"}
 """Fixtures that take long to start, and the group of the tests that share one of each."""
+LONGEST = ("test_end_to_end", "test_publishing", "test_server_health", "test_service", "training/", "benchmarks/")
+"""What takes seconds by itself, and would keep one worker busy when the others have nothing left to do."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -42,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         groups = [group for name, group in SERVERS.items() if name in getattr(item, "fixturenames", ())]
         item.add_marker(pytest.mark.xdist_group(groups[0] if groups else item.nodeid))
     yield
-    items.sort(key=lambda item: "test_end_to_end" not in item.nodeid)
+    items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
 
 
 @pytest.fixture(autouse=True)

@@ -39,15 +39,19 @@ def prefect_server(auth: str | None = None, start_timeout: float = 90.0) -> Iter
 async def _serve(settings: Settings, ready: threading.Event) -> None:
     url, database = services.database(settings)
     assert database is not None
-    async with _kept(database), _kept(_uncovered(services.server(settings, url))):
+    async with _kept(database), _kept(_frugal(services.server(settings, url))):
         ready.set()
         await asyncio.Event().wait()
 
 
-def _uncovered(spec: Spec) -> Spec:
-    """The server's code is not ours, and measuring its coverage makes it slow."""
-    names = {name: value for name, value in spec.environment.items() if not name.startswith("COVERAGE")}
-    return replace(spec, environment=names)
+def _frugal(spec: Spec) -> Spec:
+    """No event starts a run, which would be of a test that is over, and task runs are stored in groups."""
+    names = {
+        "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    }
+    return replace(spec, environment={**spec.environment, **names})
 
 
 @asynccontextmanager
