@@ -30,7 +30,16 @@ hypothesis.settings.load_profile("quick")
 
 SERVERS = {"prefect_server": "prefect", "emulator": "azure"}
 """Fixtures that take long to start, and the group of the tests that share one of each."""
-LONGEST = ("test_end_to_end", "test_publishing", "test_server_health", "test_service", "training/", "benchmarks/")
+LONGEST = (
+    "test_end_to_end",
+    "test_invocations",
+    "test_publishing",
+    "test_server_health",
+    "test_service",
+    "test_shift",
+    "benchmarks/",
+    "training/",
+)
 """What takes seconds by itself, and would keep one worker busy when the others have nothing left to do."""
 
 
