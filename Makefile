@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint collect azure azurite demo demo-local demo-azure-offline up down test test-long format lock
+.PHONY: help setup lint azure azurite demo demo-local demo-azure-offline up down test test-long format lock
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -49,7 +49,7 @@ azure: $(AZURE) ## install the SDKs of the Azure platform too
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
 test: ## check style, types and imports, then run the tests
-	@$(MAKE) --no-print-directory -j5 lint setup azure collect $(if $(shell command -v npm),azurite)
+	@$(MAKE) --no-print-directory -j4 lint setup azure $(if $(shell command -v npm),azurite)
 	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
 lint: $(STAMP) ## check style, types and imports
@@ -57,10 +57,6 @@ lint: $(STAMP) ## check style, types and imports
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
-
-# Collected once before, the tests are compiled when the workers of `make test` collect them all at once.
-collect: $(AZURE)
-	@$(VENV)/bin/pytest --collect-only -qq >/dev/null 2>&1 || true
 
 test-long: setup azure $(if $(shell command -v npm),azurite) ## run the tests that take longer
 	@$(VENV)/bin/pytest -m "long or hypothesis" --hypothesis-profile=thorough

@@ -180,10 +180,11 @@ def test_a_replica_that_is_never_ready_is_ended(settings: Settings, tmp_path: Pa
     (bench.folder / spec.image.name / "scoring_service" / "__main__.py").write_text(
         "import time\nprint('thinking', flush=True)\ntime.sleep(60)\n"
     )
+    before = set(psutil.Process().children())
     with bench.supervised():
         with pytest.raises(PlatformError, match="RIDGELINE_READY_TIMEOUT"):
             bench.endpoints.apply(spec)
-        assert not [child for child in psutil.Process().children() if "scoring_service" in child.cmdline()]
+        assert not set(psutil.Process().children()) - before
 
 
 def test_a_missing_python_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
