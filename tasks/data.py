@@ -6,16 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from prefect import task
 
 from platforms.errors import NotFoundError
 from platforms.selection import current
 from platforms.values import Blob, DatasetVersion
-
-if TYPE_CHECKING:
-    pass
 
 LANDING: Final = "landing"
 AREAS: Final = {"Accepted": "accepted", "Quarantined": "quarantine", "Duplicate": "duplicate"}
