@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from filelock import FileLock
 
 from platforms import selection
 from platforms.protocols import Platform
@@ -87,8 +88,11 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from platforms.local.registry import MlflowRegistry
 
     state = _shared(tmp_path_factory) / "prepared"
-    MlflowRegistry(state).prepare()
-    return state / "mlflow" / "mlflow.db"
+    database = state / "mlflow" / "mlflow.db"
+    with FileLock(f"{state}.lock"):
+        if not database.exists():
+            MlflowRegistry(state).prepare()
+    return database
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,10 @@ from platforms.errors import JobFailedError, PlatformError
 from platforms.jobs import Usage
 from platforms.values import TrainingJob
 from tests.emulator.blobs import Blobs
-from tests.emulator.faults import PASSING, Fault, Kind
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.jobs import Jobs
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import KINDS
 from tests.platforms.azure.workspaces import Workspace
 from tests.waiting import wait_for
 
@@ -147,7 +148,7 @@ def test_waiting_for_a_node_is_told(workspace: Workspace, job: TrainingJob, jobs
     assert usage.queue_seconds >= 0.5
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_submitting_makes_one_job(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World, kind: Kind
 ) -> None:

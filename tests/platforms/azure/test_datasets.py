@@ -8,8 +8,9 @@ from platforms.azure.datasets import blob_datasets, options
 from platforms.azure.settings import AzureSettings
 from platforms.delta import DeltaStore
 from platforms.errors import NotFoundError, PlatformError
-from tests.emulator.faults import PASSING, Fault, Kind
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import KINDS
 from tests.platforms.contracts.datasets import DatasetsContract, batch
 
 
@@ -33,7 +34,7 @@ def test_a_connection_string_does_too(
     assert blob_datasets(AzureSettings(), folder).version("r") == version
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_lands_once_whatever_fails_for_a_while(datasets: DeltaStore, world: World, kind: Kind) -> None:
     datasets.append("r", batch(1.0), "b1")
     fault = Fault(kind, "/tables/", times=3)

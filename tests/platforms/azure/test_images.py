@@ -17,9 +17,10 @@ from platforms.image_context import digest_of
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import Builds
-from tests.emulator.faults import PASSING, Fault, Kind
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import KINDS
 from tests.platforms.azure.workspaces import Workspace
 from tests.scoring_service.contexts import make_context, write_manifest
 
@@ -85,7 +86,7 @@ def test_a_build_whose_record_was_lost_is_found_again(
     assert store.pushes.count(image.name) == 1
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_building_makes_one_image(
     images: AzureImages, store: ImageStore, context: Path, world: World, kind: Kind
 ) -> None:

@@ -12,10 +12,11 @@ from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError, PlatformError
 from platforms.protocols import Infrastructure
 from platforms.values import Change
-from tests.emulator.faults import PASSING, Fault, Kind
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.resources import Resource
 from tests.emulator.storage_accounts import Accounts
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import KINDS
 from tests.waiting import wait_for
 
 CLUSTER = "Microsoft.MachineLearningServices/workspaces/computes ridgeline/ridgeline"
@@ -145,7 +146,7 @@ def test_a_run_that_failed_in_the_middle_is_gone_on_with(
     assert changed(infrastructure.plan()) == []
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_passes_is_ridden_out(
     infrastructure: AzureInfrastructure, world: World, empty: AzureSettings, kind: Kind
 ) -> None:

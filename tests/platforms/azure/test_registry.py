@@ -10,8 +10,9 @@ import pytest
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.registry import AzureRegistry
 from platforms.errors import ConflictError, NotFoundError, PlatformError
-from tests.emulator.faults import PASSING, Fault, Kind
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import KINDS
 from tests.platforms.azure.workspaces import Workspace
 from tests.platforms.contracts.registry import RegistryContract, job, outputs
 
@@ -119,7 +120,7 @@ def test_of_racing_releases_one_wins(registry: AzureRegistry, tmp_path: Path) ->
     assert won[champion.version - 1]
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_registering_makes_one_version(
     registry: AzureRegistry, world: World, tmp_path: Path, kind: Kind
 ) -> None:

@@ -12,8 +12,9 @@ from platforms.azure import clients
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.errors import PlatformError
-from tests.emulator.faults import PASSING, Fault, Kind
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import KINDS
 from tests.platforms.contracts.storage import StorageContract
 
 
@@ -75,7 +76,7 @@ def test_what_replaces_a_blob_while_it_is_moved_stays(storage: BlobStorage, monk
         assert (landed.read(), accepted.read()) == (b"new", b"old")
 
 
-@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("kind", KINDS)
 def test_requests_that_fail_for_a_while_are_sent_again(storage: BlobStorage, world: World, kind: Kind) -> None:
     fault = Fault(kind, path=f"/{storage_container(storage)}/", times=3)
     with world.faults.on(fault):
