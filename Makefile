@@ -42,7 +42,7 @@ up: setup ## start all services in the background and wait until they are ready
 	@$(VENV)/bin/ridgeline up --detach
 
 down: ## stop everything that runs in this clone
-	@if [ -x $(VENV)/bin/ridgeline ]; then $(VENV)/bin/ridgeline down; else echo "nothing was running"; fi
+	@if [ -x $(VENV)/bin/ridgeline ]; then env -u RIDGELINE_STATE $(VENV)/bin/ridgeline down; else echo "nothing was running"; fi
 
 azure: $(AZURE) ## install the SDKs of the Azure platform too
 

@@ -46,7 +46,10 @@ def up(detach: bool) -> None:
 
 @click.command()
 def down() -> None:
-    """Stop everything that was started in this clone, with all flow runs and training jobs in progress."""
+    """Stop everything that was started in this clone, with all flow runs and training jobs in progress.
+
+    With `RIDGELINE_STATE` in the environment, stop what runs in that state folder only.
+    """
     from platforms.local import control
 
     ended = [state for state in _states() if control.stop(state)]
@@ -84,9 +87,11 @@ def _settings() -> Settings:
 
 
 def _states() -> list[Path]:
-    """Every state folder that something of this clone may be running in."""
+    """The state folder that the environment names, else every one that something of this clone may be running in."""
     from platforms.settings import ROOT, Settings
 
+    if os.environ.get("RIDGELINE_STATE"):
+        return [Settings().state_dir]
     below = {file.parent.resolve() for file in (ROOT / ".ridgeline").glob("*/supervisor.lock")}
     return sorted(below | {Settings().state_dir})
 

@@ -111,7 +111,7 @@ def test_up_does_not_believe_the_state_in_the_file(services: Services, monkeypat
     assert services.settings.state == Path(".ridgeline/state")
 
 
-def test_down_stops_every_state_of_the_clone(
+def test_down_stops_every_state_of_the_clone_or_the_one_that_the_environment_names(
     services: Services, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped: list[Path] = []
@@ -125,9 +125,13 @@ def test_down_stops_every_state_of_the_clone(
         (tmp_path / ".ridgeline" / name).mkdir(parents=True)
         (tmp_path / ".ridgeline" / name / "supervisor.lock").touch()
     result = invoke("down")
+    assert (result.exit_code, stopped) == (0, [settings.state_dir])
+    monkeypatch.delenv("RIDGELINE_STATE")
+    stopped.clear()
+    result = invoke("down")
     assert result.exit_code == 0
-    assert set(stopped) == {settings.state_dir, *(tmp_path / ".ridgeline" / name for name in ("state", "demo"))}
-    assert result.output.count("stopped ") == 3
+    assert {tmp_path / ".ridgeline" / name for name in ("state", "demo")} <= {*stopped}
+    assert result.output.count("stopped ") == len(stopped)
 
 
 @pytest.mark.usefixtures("services")
