@@ -79,13 +79,12 @@ def test_an_archived_version_keeps_its_number(
 def test_versions_that_others_registered_are_passed_over(
     registry: AzureRegistry, machine_learning: MachineLearning, tmp_path: Path
 ) -> None:
+    models = machine_learning.client.models  # Imports the SDK, whose warnings would be errors here.
     from azure.ai.ml.entities import Model
 
     foreign = "azureml://datastores/ridgeline/paths/elsewhere"
     for version in ("1", "10", "by-hand"):
-        machine_learning.client.models.create_or_update(
-            Model(name="r", version=version, type="custom_model", path=foreign)
-        )
+        models.create_or_update(Model(name="r", version=version, type="custom_model", path=foreign))
     assert registry.register(job("r-1"), outputs(tmp_path / "o"), {}).version == 11
     assert [model.version for model in registry.versions("r")] == [11]
     with pytest.raises(NotFoundError, match="version 1 of model 'r' was not registered by Ridgeline"):
