@@ -14,7 +14,6 @@ Three laws hold for every implementation:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -279,23 +278,3 @@ class Infrastructure(Protocol):
     def destroy(self) -> None:
         """Delete everything that the plan names, with all data in it."""
         ...
-
-
-@dataclass(frozen=True)
-class Platform:
-    """All ports of one platform."""
-
-    name: str
-    storage: Storage
-    arrivals: Arrivals
-    datasets: DatasetStore
-    compute: Compute
-    registry: Registry
-    images: ImageBuilder
-    endpoints: Endpoints
-    traffic: TrafficLog
-    secrets: Secrets
-    lock: Lock
-    journal: Journal
-    telemetry: Telemetry
-    infrastructure: Infrastructure

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from platforms.protocols import Endpoints, Platform, Storage
+from platforms.platform import Platform
+from platforms.protocols import Endpoints, Storage
 from platforms.settings import Settings
 
 

@@ -18,7 +18,7 @@ from prefect.logging.loggers import LoggingAdapter
 from prefect.runtime import flow_run
 
 from platforms.errors import ConflictError, PlatformError
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.selection import current
 
 LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from platforms import selection
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.settings import Settings
 from tests import prefect_server as server
 from tests.ports import free_port

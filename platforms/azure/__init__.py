@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from platforms.protocols import Endpoints, Platform, Storage
+from platforms.platform import Platform
+from platforms.protocols import Endpoints, Storage
 from platforms.settings import ROOT, Settings
 
 IMPORTS: Final = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.settings import ROOT, Settings
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from click.testing import CliRunner
 
 from cli.main import main
-from platforms.protocols import Platform
+from platforms.platform import Platform
 
 
 def test_a_key_is_printed_as_a_shell_wants_it(platform: Platform) -> None:

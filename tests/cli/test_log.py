@@ -16,7 +16,7 @@ from log_shipper import records
 from log_shipper.shipping import ship
 from platforms.errors import PlatformError
 from platforms.local.replica_set import traffic_folder
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import ScoredRequest
 from tasks.feedback import logged_requests

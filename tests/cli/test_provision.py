@@ -11,7 +11,7 @@ from prefect.states import Completed, Failed
 from cli.main import main
 from flows import provision as flow
 from platforms.local.infrastructure import NoInfrastructure
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.values import Change
 from tasks import provisioning
 

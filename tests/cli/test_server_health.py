@@ -8,7 +8,7 @@ from prefect.states import Completed, Crashed, Failed
 
 from cli import server_health
 from platforms.local.diagnosis import Check
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.settings import Settings
 from tasks import revision, starting
 from tests.deployed import end, forget_runs

@@ -12,7 +12,7 @@ from platforms.errors import JobFailedError
 from platforms.jobs import Usage
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import TrainingJob
 from recipes import catalog

@@ -10,7 +10,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact, State
 
 from flows.build import build
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from recipes import catalog
 from tasks import checking, publishing, revision
 from tasks.checking import Command

@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from prefect.states import Completed
 
 from platforms import selection
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.values import Blob, ModelVersion
 from tasks import starting
 from tasks.listening import Listener

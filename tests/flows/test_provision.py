@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.provision import provision
 from platforms import selection
 from platforms.errors import PlatformError
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.values import Change
 from tasks import provisioning, publishing, revision
 

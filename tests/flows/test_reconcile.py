@@ -10,7 +10,7 @@ from flows.reconcile import reconcile
 from flows.release import release
 from flows.retrain import retrain
 from flows.validate_data import validate_data
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.values import EndpointSpec, Image
 from tasks import facts, reconciling, starting
 from tasks.listening import Listener

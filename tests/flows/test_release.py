@@ -7,7 +7,7 @@ import pytest
 
 from flows.release import release
 from flows.retrain import retrain
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from tests.flows.conftest import ScriptedCompute
 from training import outputs
 

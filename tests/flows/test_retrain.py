@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from flows.retrain import retrain
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from tests.flows.conftest import ScriptedCompute, content
 from tests.flows.test_build import artifacts
 

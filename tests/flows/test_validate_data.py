@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 
 from flows.validate_data import validate_data
 from platforms.errors import NotFoundError
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from recipes import catalog
 from recipes.profile import Profile
 from tasks import data, inspection, quality, reporting

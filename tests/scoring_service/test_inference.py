@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ class TestTritonClient:
 
     @pytest.fixture
     def client(self, service: Running) -> Any:  # noqa: ANN401  # the library has no types
-        http = pytest.importorskip("tritonclient.http")
+        http = import_module("tritonclient.http")
         client = http.InferenceServerClient(f"127.0.0.1:{service.port}")
         yield client
         client.close()
@@ -215,7 +216,7 @@ class TestTritonClient:
         as_binary: bool,
         wanted: bool | None,
     ) -> None:
-        http = pytest.importorskip("tritonclient.http")
+        http = import_module("tritonclient.http")
 
         values = np.array(ROWS, np.float64 if datatype == "FP64" else np.float32)
         given = http.InferInput("input", values.shape, datatype)
@@ -229,7 +230,7 @@ class TestTritonClient:
         assert result.get_response()["id"] == "t-1"
 
     def test_infers_by_column(self, client: Any, expected: list[float]) -> None:  # noqa: ANN401  # no types
-        http = pytest.importorskip("tritonclient.http")
+        http = import_module("tritonclient.http")
 
         inputs = []
         for index, name in reversed(list(enumerate(NAMES))):
@@ -239,8 +240,8 @@ class TestTritonClient:
         assert result.as_numpy("output").tolist() == expected
 
     def test_is_told_what_is_wrong(self, client: Any) -> None:  # noqa: ANN401  # the library has no types
-        http = pytest.importorskip("tritonclient.http")
-        refused = pytest.importorskip("tritonclient.utils").InferenceServerException
+        http = import_module("tritonclient.http")
+        refused = import_module("tritonclient.utils").InferenceServerException
 
         given = http.InferInput("input", [1, 10], "FP64")
         given.set_data_from_numpy(np.full((1, 10), 0.5))

@@ -39,8 +39,8 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predict]:
         from mlflow.pyfunc.scoring_server import infer_and_parse_data, parse_csv_input
 
         class Linear(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow is not followed
-            # MLflow looks at the names of the arguments, and takes hints for a schema.
-            def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN202
+            # MLflow looks at the names of the arguments, and takes type hints for a schema, so there are none.
+            def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN202  # see above
                 return model_input.to_numpy(np.float64) @ np.array(COEFFICIENTS) + INTERCEPT
 
         folder = tmp_path_factory.mktemp("mlflow") / "model"

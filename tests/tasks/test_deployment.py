@@ -5,7 +5,8 @@ from typing import cast
 
 import pytest
 
-from platforms.protocols import Endpoints, Platform
+from platforms.platform import Platform
+from platforms.protocols import Endpoints
 from platforms.values import EndpointStatus, Environment, Image, ModelVersion
 from tasks import deployment, facts
 

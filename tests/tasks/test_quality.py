@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.values import TrainingJob
 from recipes import catalog
 from tasks import quality

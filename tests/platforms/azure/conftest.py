@@ -12,7 +12,7 @@ from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.azure.telemetry import MonitorTelemetry
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from tests.emulator.emulator import Emulator
 from tests.emulator.running import adopted
 from tests.emulator.world import World

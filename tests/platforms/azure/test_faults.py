@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 
 from flows.release import release
 from flows.retrain import retrain
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from recipes import catalog
 from tests.emulator.blobs import Blobs
 from tests.emulator.faults import Fault, Kind

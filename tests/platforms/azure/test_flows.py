@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_API_URL
 from flows.release import release
 from flows.retrain import retrain
 from flows.validate_data import validate_data
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from tests import leaks
 from tests.emulator.world import World
 from tests.flows.conftest import content, seed_csv

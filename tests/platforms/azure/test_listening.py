@@ -13,7 +13,7 @@ from platforms.azure import clients
 from platforms.azure.arrivals import QueueArrivals
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from tasks import starting
 from tasks.listening import Listener
 from tests.deployed import forget_runs

@@ -4,7 +4,7 @@ import pytest
 
 from platforms.errors import PlatformError
 from platforms.local import releases
-from platforms.protocols import Platform
+from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import Environment, Image
 
