@@ -19,6 +19,7 @@ from tests.emulator.containers import now
 from tests.emulator.http import Call
 from tests.emulator.kubernetes_fields import Owner
 from tests.emulator.kubernetes_store import ApiError, Key, Object, Store
+from tests.emulator.resources import merge
 
 APPLY: Final = "application/apply-patch+yaml"
 LONGEST_WATCH: Final = 300.0
@@ -214,17 +215,6 @@ def at(item: Object, path: str) -> Any:  # noqa: ANN401 - any JSON
     for name in path.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found
-
-
-def merge(live: Object, patch: Object) -> None:
-    """A merge patch: None takes away, mappings merge, the rest replaces."""
-    for name, value in patch.items():
-        if value is None:
-            live.pop(name, None)
-        elif isinstance(value, dict) and isinstance(live.get(name), dict):
-            merge(live[name], value)
-        else:
-            live[name] = value
 
 
 def kept(live: Object, wanted: Object) -> Object:
