@@ -34,6 +34,7 @@ def test_the_image_has_the_shipper_and_no_other_port(context: Path) -> None:
         "platforms/local/files.py",
         "platforms/local/storage.py",
         "platforms/paths.py",
+        "platforms/platform.py",
         "platforms/protocols.py",
         "platforms/selection.py",
         "platforms/settings.py",
