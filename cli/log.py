@@ -12,7 +12,7 @@ import click
 from cli import recipe_name
 
 if TYPE_CHECKING:
-    from log_shipper.records import Record
+    from log_shipper.lines import Record
     from platforms.values import ScoredRequest
 
 
@@ -90,7 +90,7 @@ def _batches(requests: Iterable[ScoredRequest]) -> Iterator[list[Record]]:
 def _record(request: ScoredRequest) -> Record:
     import msgspec
 
-    from log_shipper.records import Record
+    from log_shipper.lines import Record
 
     fields = {name: getattr(request, name) for name in Record.__struct_fields__}
     return Record(**fields | {"inputs": msgspec.Raw(msgspec.json.encode(request.inputs))})

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from log_shipper import layout
-from log_shipper.records import Record, batches, table, writer
+from log_shipper.lines import Record
+from log_shipper.records import batches, table, writer
 
 
 @dataclass(frozen=True)

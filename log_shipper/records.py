@@ -1,19 +1,21 @@
 """The request log as a table: one row per answered request, the same columns for every recipe and model version.
 
-`inputs` is the JSON text of the log itself, a list with one object per row of the request. So numbers keep every bit,
-strings, integers and booleans stay what they were, and a model version with other features changes no schema.
+`inputs` is JSON text, a list with one object per row of the request: the text of the log itself, or that of the rows
+which the log has packed. So numbers keep every bit, strings, integers and booleans stay what they were, and a model
+version with other features changes no schema.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
 from pyarrow import parquet
+
+from log_shipper.lines import Record, read
 
 SCHEMA: Final = pa.schema(
     [
@@ -40,29 +42,13 @@ class UnreadableError(Exception):
     """A segment has a line that is no record; the message names both."""
 
 
-class Record(msgspec.Struct, gc=False):
-    """One line of a segment. `inputs` stays text."""
-
-    request_id: str
-    time: datetime
-    environment: str
-    model: str
-    version: int
-    image: str
-    inputs: msgspec.Raw
-    outputs: list[float]
-    latency: float
-    key_id: str
-
-
 def batches(segment: Path) -> Iterator[list[Record]]:
     """The acknowledged records of a segment in their order, a bounded number at a time; raises `UnreadableError`."""
-    decode = msgspec.json.Decoder(Record).decode
     with segment.open("rb") as lines:
         number = 0
         while chunk := _chunk(lines):
             try:
-                yield [decode(line) for line in chunk]
+                yield [read(line) for line in chunk]
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 reason = f"{segment} cannot be shipped: a line after line {number} is no record: {error}"
                 raise UnreadableError(reason) from None

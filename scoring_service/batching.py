@@ -74,9 +74,8 @@ class Batcher:
 
     def _outputs(self, batch: Sequence[Asked]) -> list[list[float]] | list[None]:
         """The predictions of each request; none if they cannot be made together, so that each gets its own error."""
-        rows = [row for asked in batch for row in asked.rows]
         try:
-            found = self._predictor.raw(rows)
+            found = self._predictor.raw(_together(batch))
         except Exception:
             return [None] * len(batch)
         outputs, start = [], 0
@@ -97,6 +96,10 @@ def _parts(batch: list[tuple[Asked, Pending]]) -> Iterator[list[tuple[Asked, Pen
         part.append((asked, pending))
         rows += len(asked.rows)
     yield part
+
+
+def _together(batch: Sequence[Asked]) -> Sequence[Row]:
+    return batch[0].rows if len(batch) == 1 else [row for asked in batch for row in asked.rows]
 
 
 def _settle(pending: Pending, answer: Answer) -> None:

@@ -17,9 +17,10 @@ import msgspec
 from scoring_service.context import Context
 from scoring_service.events import emit
 from scoring_service.group_sync import GroupSync
+from scoring_service.matrix import Matrix
 from scoring_service.messages import Answer, Response
 from scoring_service.problem import ProblemError
-from scoring_service.request_log import LogRecord, RequestLog
+from scoring_service.request_log import LogRecord, PackedRows, RequestLog
 from scoring_service.rows import Row, record_type
 from scoring_service.settings import Settings, SettingsError
 
@@ -41,6 +42,7 @@ class Recorder:
         self._below = round(settings.log_sample * HASHES)
         self._alarmed = float("-inf")
         kept = _kept(context, settings)
+        self._columns = [context.schema.names[index] for index in kept]
         self._record = record_type([context.schema.features[index] for index in kept])
         self._kept = kept if len(kept) < len(context.schema.features) else None
         self._records: list[LogRecord] = []
@@ -106,8 +108,11 @@ class Recorder:
         if self.log is not None:
             self.log.close()
 
-    def _inputs(self, rows: Sequence[Row]) -> list[msgspec.Struct]:
+    def _inputs(self, rows: Sequence[Row]) -> list[msgspec.Struct] | PackedRows:
         record, kept = self._record, self._kept
+        if isinstance(rows, Matrix):
+            values = rows.values if kept is None else rows.values[:, kept]
+            return PackedRows(len(rows), self._columns, values.astype("<f8", copy=False).tobytes())
         if kept is None:
             return [record(*row) for row in rows]
         return [record(*[row[index] for index in kept]) for row in rows]

@@ -16,7 +16,8 @@ The format, for whoever reads or ships it:
   record.
 * `.requests-….new` is a segment that is just being made, and always empty.
 * `inputs` has one object per row, by feature name, without features that are redacted; numbers are float64 and
-  read back to the same bits. `time` is RFC 3339 in UTC; `latency` is in seconds.
+  read back to the same bits. Many rows of numbers are a `PackedRows` instead, whose bytes are base64: reading rows is
+  then the reader's work and not that of whoever answers. `time` is RFC 3339 in UTC; `latency` is in seconds.
 
 Segments close at `SCORING_LOG_SEGMENT_BYTES` or `SCORING_LOG_SEGMENT_SECONDS`, and when the process ends.
 """
@@ -41,6 +42,14 @@ class LogError(Exception):
     """The log folder cannot be written; the message names it."""
 
 
+class PackedRows(msgspec.Struct, gc=False):
+    """Rows of numbers: of each its `columns`, one row after the other, as little-endian float64."""
+
+    rows: int
+    columns: Sequence[str]
+    float64: bytes
+
+
 class LogRecord(msgspec.Struct, gc=False):
     """One answered request. `latency` is in seconds, from the complete body to this record."""
 
@@ -50,7 +59,7 @@ class LogRecord(msgspec.Struct, gc=False):
     model: str
     version: int
     image: str
-    inputs: Sequence[msgspec.Struct]
+    inputs: Sequence[msgspec.Struct] | PackedRows
     outputs: Sequence[float]
     latency: float
     key_id: str

@@ -56,6 +56,11 @@ class Schema(msgspec.Struct, frozen=True):
         """Whether every feature is a number."""
         return all(feature.type in NUMBERS for feature in self.features)
 
+    @property
+    def real(self) -> bool:
+        """Whether every feature takes any number, so that float64 holds each value as it was sent."""
+        return all(feature.type == "number" for feature in self.features)
+
     @classmethod
     def read(cls, file: Path) -> Self:
         """The schema in a file; raises `SchemaError`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from itertools import chain, count
+from itertools import count
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from scoring_service.batching import Asked, Batcher, Render
 from scoring_service.context import Context
+from scoring_service.matrix import MANY, Matrix
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.problem import FieldError, ProblemError
 from scoring_service.recording import Recorder
@@ -42,6 +43,7 @@ class Scorer:
         self.refuse: Callable[[Request, Exception], Response] = _reraise
         self._model = context.model
         self._rows = RowDecoder(context.schema, settings.max_rows)
+        self._real = context.schema.real
         self._matrix = _numbers if context.schema.numeric else _objects
         self._batcher = Batcher(self) if context.model.batched else None
         self._encode = msgspec.json.Encoder().encode
@@ -60,6 +62,8 @@ class Scorer:
         The request's id in the log is its `x-request-id`, else `given_id`, where they are sane, else a new one.
         Raises `ProblemError`.
         """
+        if self._real and len(rows) >= MANY:
+            rows = Matrix.of(rows)
         if self._batcher is not None:
             return self._batcher.add(Asked(request, rows, key_id, given_id, render))
         return self._record(request, rows, self.predict(rows), key_id, given_id, render)
@@ -142,8 +146,7 @@ def _reraise(_request: Request, error: Exception) -> Response:
 
 
 def _numbers(rows: Sequence[Row]) -> NDArray[np.float64]:
-    values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * len(rows[0]))
-    return values.reshape(len(rows), -1)
+    return Matrix.of(rows).values
 
 
 def _objects(rows: Sequence[Row]) -> NDArray[np.object_]:

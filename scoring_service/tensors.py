@@ -11,6 +11,7 @@ import numpy as np
 
 from scoring_service.columns import order_of
 from scoring_service.limits import Limits
+from scoring_service.matrix import MANY, Matrix
 from scoring_service.problem import ProblemError
 from scoring_service.rows import Row, RowDecoder
 from scoring_service.schema import Feature, Kind, Schema
@@ -32,7 +33,7 @@ DATATYPES: Final = NUMBER_TYPES | TRUTH
 COLUMN_TYPES: Final[Mapping[Kind, str]] = {"number": "FP64", "integer": "INT64", "boolean": "BOOL", "string": TEXT}
 """What the tensor of one feature is, by the feature's type."""
 
-Rows = tuple[list[Any], bool, bool]
+Rows = tuple[Sequence[Any], bool, bool]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Parameters = dict[str, bool | int | float | str | None]
 
@@ -65,7 +66,7 @@ class TensorReader:
         self._schema = schema
         self._max_rows = max_rows
         self._takes_whole = schema.numeric and schema.names != [WHOLE]
-        self._all_numbers = all(feature.type == "number" for feature in schema.features)
+        self._real = schema.real
         self._exact = RowDecoder(schema, max_rows)
         wider = {name: _rounded(schema, FLOATS[name]) for name in ("FP32", "FP16")}
         self._rounded = {name: RowDecoder(each, max_rows) for name, each in wider.items()}
@@ -85,7 +86,7 @@ class TensorReader:
             raise ProblemError(413, f"{len(rows)} rows, at most {self._max_rows} are allowed in one request")
         if good:
             return rows
-        return self._rounded.get(precision, self._exact).check(rows, "`inputs`", finite)
+        return self._rounded.get(precision, self._exact).check([*rows], "`inputs`", finite)
 
     def _rows(self, tensors: Sequence[Tensor], arrays: Sequence[Values], limits: Limits) -> Rows:
         """The rows as they are, whether all numbers in them are finite, and whether they are checked already."""
@@ -93,11 +94,11 @@ class TensorReader:
         if self._takes_whole and len(tensors) == 1 and tensors[0].name == WHOLE:
             if arrays[0].ndim != 2 or arrays[0].shape[1] != count:
                 raise ProblemError(422, f"`{WHOLE}` has the shape {tensors[0].shape}, expected [rows, {count}]")
-            if self._all_numbers:
+            if self._real:
                 return _listed(arrays[0], tensors, limits)
             return self._mixed(list(arrays[0].T))
         columns = self._columns(tensors, arrays)
-        return _listed(np.stack(columns, axis=1), tensors, limits) if self._all_numbers else self._mixed(columns)
+        return _listed(np.stack(columns, axis=1), tensors, limits) if self._real else self._mixed(columns)
 
     def _mixed(self, columns: Sequence[Values]) -> Rows:
         finite = all(column.dtype.kind != "f" or bool(np.isfinite(column).all()) for column in columns)
@@ -120,7 +121,9 @@ def _listed(matrix: Values, tensors: Sequence[Tensor], limits: Limits) -> Rows:
         told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
         raise ProblemError(422, f"the inputs are {', '.join(told)}, expected one of {', '.join(NUMBER_TYPES)}")
     matrix = matrix.astype(np.float64, copy=False)
-    return matrix.tolist(), bool(np.isfinite(matrix).all()), limits.hold(matrix)
+    good = limits.hold(matrix)
+    rows = Matrix(matrix) if good and len(matrix) >= MANY else matrix.tolist()
+    return rows, good or bool(np.isfinite(matrix).all()), good
 
 
 def _as_wanted(column: Values, feature: Feature) -> list[Any]:

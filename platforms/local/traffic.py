@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from log_shipper import lines
 from platforms import names
 from platforms.errors import PlatformError
 from platforms.protocols import Storage
@@ -40,9 +41,9 @@ class LocalTrafficLog:
         folder = self._root / names.checked("recipe", recipe)
         read = set()
         for segment in _segments(folder):
-            if (lines := _open(segment)) is not None:
+            if (content := _open(segment)) is not None:
                 read.add(segment.stem)
-                yield from (request for request in _requests(segment, lines) if since <= request.time < until)
+                yield from (request for request in _requests(segment, content) if since <= request.time < until)
         yield from self._shipped.read(recipe, since, until, without=read)
 
 
@@ -65,9 +66,9 @@ def _open(segment: Path) -> BinaryIO | None:
     return None
 
 
-def _requests(segment: Path, lines: BinaryIO) -> Iterator[ScoredRequest]:
-    with lines:
-        for number, line in enumerate(lines, 1):
+def _requests(segment: Path, content: BinaryIO) -> Iterator[ScoredRequest]:
+    with content:
+        for number, line in enumerate(content, 1):
             # Each line is written before its answer: one without its newline was never acknowledged.
             if line.endswith(b"\n"):
                 yield _request(segment, number, line)
@@ -75,6 +76,7 @@ def _requests(segment: Path, lines: BinaryIO) -> Iterator[ScoredRequest]:
 
 def _request(segment: Path, number: int, line: bytes) -> ScoredRequest:
     try:
-        return msgspec.json.decode(line, type=ScoredRequest)
-    except msgspec.DecodeError as error:
+        record = msgspec.structs.asdict(lines.read(line))
+        return msgspec.convert({**record, "inputs": msgspec.json.decode(record["inputs"])}, ScoredRequest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise PlatformError(f"line {number} of {segment} is no logged request: {error}; move the file away") from None

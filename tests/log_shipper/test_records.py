@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log_shipper import records
+from log_shipper.lines import Record, read
 from log_shipper.packing import packed
 from log_shipper.records import UnreadableError
 from platforms.local.storage import LocalStorage
@@ -20,11 +21,11 @@ from tests.log_shipper.made import START, Row, closed, many, record
 
 def batch(*logged: LogRecord) -> pa.RecordBatch:
     lines = [msgspec.json.encode(each) for each in logged]
-    return records.table([msgspec.json.decode(line, type=records.Record) for line in lines])
+    return records.table([read(line) for line in lines])
 
 
 def test_the_columns_are_those_of_a_request() -> None:
-    assert tuple(records.SCHEMA.names) == records.Record.__struct_fields__ == LogRecord.__struct_fields__
+    assert tuple(records.SCHEMA.names) == Record.__struct_fields__ == LogRecord.__struct_fields__
     assert tuple(records.SCHEMA.names) == tuple(ScoredRequest.__dataclass_fields__)
 
 
