@@ -70,7 +70,7 @@ def running(peer: Peer, home: Path) -> Iterator[Server]:
     with log.open("wb") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=peer.folder, env=_environ(peer, values), stdout=output, stderr=output, start_new_session=True
+            command, cwd=peer.folder, env=_environ(peer, values), stdout=output, stderr=output, process_group=0
         )
     try:
         _await_answer(peer, ports[0], process, home)

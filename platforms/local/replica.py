@@ -101,7 +101,8 @@ class Replica:
                 stdout=log,
                 stderr=log,
                 pass_fds=tuple(descriptors.values()),
-                start_new_session=True,
+                # In the shipper's session, which stands back for what is in it.
+                process_group=0,
             )
         except OSError as error:
             raise NotReadyError(f"replica {self.name} cannot start {launch.python}: {error}") from error

@@ -114,7 +114,8 @@ class Service:
                 stderr=log,
                 env=dict(self.spec.environment),
                 cwd=self.spec.directory,
-                start_new_session=True,
+                # A group is ended as one. All are in one session, because sessions are scheduled against each other.
+                process_group=0,
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from log_shipper import lines
+from scoring_service.request_log import PackedRows
+from tests.log_shipper.made import record
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def read(packed: PackedRows) -> list[dict[str, float]]:
+    logged = record("a")
+    logged.inputs = packed
+    found: list[dict[str, float]] = json.loads(bytes(lines.read(msgspec.json.encode(logged)).inputs))
+    return found
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5))
+def test_packed_numbers_keep_every_bit(rows: list[tuple[float, float]]) -> None:
+    found = read(PackedRows(len(rows), ["a", "b"], np.array(rows, "<f8").tobytes()))
+    assert [tuple(map(float.hex, row.values())) for row in found] == [tuple(map(float.hex, row)) for row in rows]
+
+
+def test_rows_without_columns_are_counted() -> None:
+    assert read(PackedRows(3, [], b"")) == [{}, {}, {}]
+
+
+def test_bytes_that_are_not_the_rows_are_told() -> None:
+    with pytest.raises(msgspec.DecodeError, match="2 rows of 1 numbers are packed in 15 bytes"):
+        read(PackedRows(2, ["a"], bytes(15)))
