@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -37,6 +38,9 @@ async def serve(settings: Settings) -> None:
     router.load.call_soon = asyncio.get_running_loop().call_soon
     hub = Hub(router, settings)
     stop = _stop_event(settings)
+    # What is loaded stays: to look through scikit-learn's objects again and again stops all answers for 40 ms.
+    gc.collect()
+    gc.freeze()
     listener = Listener(_socket(settings), hub)
     _announce(settings, listener)
     await _run(hub, lambda: _upkeep(recorder, keys, router), stop)
