@@ -213,7 +213,7 @@ def _spooled(rows: pa.RecordBatchReader) -> Iterator[_Spool]:
     import pyarrow as pa
 
     fingerprint = Fingerprint()
-    with tempfile.TemporaryDirectory(prefix="ridgeline-batch-") as folder:
+    with tempfile.TemporaryDirectory(prefix="ridgeline-spool-") as folder:
         path = Path(folder, "rows.arrow")
         with pa.ipc.new_file(path, rows.schema) as writer:
             for batch in rows:

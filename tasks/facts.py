@@ -35,18 +35,37 @@ def data_version(entry: JournalEntry) -> int:
 
 def conclusion(recipe: str, version: int) -> JournalEntry | None:
     """The entry that ended the release of a model version, None while it is still to come."""
-    mine = [entry for entry in current().journal.entries(recipe) if entry.model_version == version]
-    return next((entry for entry in reversed(mine) if _concludes(entry)), None)
+    return _conclusions(recipe).get(version)
+
+
+def unreleased(recipe: str) -> list[ModelVersion]:
+    """The model versions whose release is still to come, or was killed after the champion had moved."""
+    concluded, champion = _conclusions(recipe), current().registry.champion(recipe)
+    lost = {champion.version} if champion and not is_released(champion) else set()
+    return [model for model in current().registry.versions(recipe) if model.version not in concluded.keys() - lost]
+
+
+def _conclusions(recipe: str) -> dict[int, JournalEntry]:
+    """The newest entry that ended a release, by model version."""
+    entries = current().journal.entries(recipe)
+    return {entry.model_version: entry for entry in entries if entry.model_version and _concludes(entry)}
 
 
 def _concludes(entry: JournalEntry) -> bool:
-    return entry.action in CONCLUDED or (entry.action == "released" and entry.environment == "prod")
+    return entry.action in CONCLUDED or _is_release(entry)
+
+
+def _is_release(entry: JournalEntry) -> bool:
+    return entry.action == "released" and entry.environment == "prod"
 
 
 def is_released(model: ModelVersion) -> bool:
-    """Whether the model version is the champion and the journal says so."""
-    champion, entry = current().registry.champion(model.recipe), conclusion(model.recipe, model.version)
-    return champion is not None and champion.version == model.version and entry is not None
+    """Whether the model version is the champion and the journal says that it was released."""
+    champion = current().registry.champion(model.recipe)
+    if champion is None or champion.version != model.version:
+        return False
+    entries = current().journal.entries(model.recipe)
+    return any(entry.model_version == model.version and _is_release(entry) for entry in entries)
 
 
 def serving(recipe: str, environment: Environment) -> EndpointSpec | None:

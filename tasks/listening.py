@@ -37,11 +37,14 @@ class Listener:
     def reconcile(self) -> list[FlowRun]:
         """Create what was missing already at the last call, when no event can be on its way any more.
 
-        The first call creates all that is missing: nobody listened before.
+        The first call creates all that is missing, because nobody listened before, but no validations: a file may
+        still grow, and `look` tells when it is complete.
         """
         wants = {want.key: want for recipe in self._recipes for want in reconciling.missing(recipe)}
         known, self._missing = self._missing, set(wants)
-        runs = reconciling.create(want for key, want in wants.items() if known is None or key in known)
+        if known is None:
+            known = {key for key, want in wants.items() if want.flow != "validate-data"}
+        runs = reconciling.create(want for key, want in wants.items() if key in known)
         for recipe in self._recipes:
             reconciling.restore_endpoints.fn(recipe)
         return runs

@@ -6,7 +6,9 @@ journal against the endpoints.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from prefect import task
 from prefect.client.schemas.objects import FlowRun
@@ -19,6 +21,8 @@ from tasks.data import LANDING
 from tasks.run import locked, run_logger
 from tasks.starting import Want
 
+SETTLED: Final = 2.0
+"""Seconds after which a file that has not changed counts as complete."""
 ENVIRONMENTS: tuple[Environment, ...] = ("qa", "prod")
 
 
@@ -42,9 +46,8 @@ def _unjudged(recipe: str) -> Iterator[Want]:
 
 
 def _unreleased(recipe: str) -> Iterator[Want]:
-    for model in current().registry.versions(recipe):
-        if facts.conclusion(recipe, model.version) is None:
-            yield starting.conclusion(recipe, model.version)
+    for model in facts.unreleased(recipe):
+        yield starting.conclusion(recipe, model.version)
 
 
 def create(wants: Iterable[Want]) -> list[FlowRun]:
@@ -66,8 +69,13 @@ def create(wants: Iterable[Want]) -> list[FlowRun]:
 
 @task
 def create_missing_runs(recipe: str) -> list[FlowRun]:
-    """Create all that is missing of a recipe."""
-    return create(missing(recipe))
+    """Create all that is missing of a recipe, of its landing folder what has stopped growing."""
+    first = {want.key for want in missing(recipe)}
+    if not first:
+        return []
+    # A file that still grows has another etag by then, so another key.
+    time.sleep(SETTLED)
+    return create(want for want in missing(recipe) if want.key in first)
 
 
 @task

@@ -148,5 +148,6 @@ class Service:
         return log.open("ab")
 
     def _note(self, text: str) -> None:
-        with self._log() as log:
+        """Say it in the service's log; a full disk must not end who keeps the service."""
+        with contextlib.suppress(OSError), self._log() as log:
             log.write(f"--- {self.spec.name} {text}\n".encode())

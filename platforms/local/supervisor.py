@@ -95,8 +95,10 @@ class Supervisor:
             await asyncio.sleep(0.5)
 
     def _write(self) -> None:
+        """Tell what runs; on a full disk the services go on, and it is told when there is room again."""
         statuses = [service.status() for service in self._services] + self.replicas.services()
-        record.write(self.settings, self.phase, statuses)
+        with contextlib.suppress(OSError):
+            record.write(self.settings, self.phase, statuses)
 
     def _reap(self, before: set[int]) -> set[int]:
         """Bury adopted children. asyncio buries its own at once, so whoever is dead twice in a row is adopted."""

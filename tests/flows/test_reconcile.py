@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -23,9 +24,10 @@ Land = Callable[[str, bytes], str]
 
 
 @pytest.fixture(autouse=True)
-def _no_runs() -> None:
-    """Nothing of an earlier test is under way or has used up attempts."""
+def _no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of an earlier test is under way or has used up attempts, and no file is waited for."""
     forget_runs()
+    monkeypatch.setattr(reconciling, "SETTLED", 0.0)
 
 
 def wanted() -> list[tuple[str, str, object]]:
@@ -128,6 +130,20 @@ def test_a_release_killed_after_the_champion_moved_is_finished(loop_platform: Pl
     assert wanted() == []
 
 
+def test_a_rejection_of_before_is_no_release(loop_platform: Platform, data: int) -> None:
+    """A version that was rejected once, released again by hand, and whose run was killed before it was journalled."""
+    retrain(at_least=data, return_state=True)
+    loop_platform.journal.append(
+        "diabetes", "rejected in qa", reason="it answered otherwise", flow_run="f", model_version=1, environment="qa"
+    )
+    assert wanted() == []
+    loop_platform.registry.promote("diabetes", 1, None)
+    champion = loop_platform.registry.champion("diabetes")
+    assert champion is not None
+    assert not facts.is_released(champion)
+    assert wanted() == [("release", "model_version", 1)]
+
+
 @pytest.mark.usefixtures("supervised")
 def test_an_endpoint_that_serves_something_else_is_put_right(
     loop_platform: Platform, data: int, compute: ScriptedCompute
@@ -144,7 +160,10 @@ def test_an_endpoint_that_serves_something_else_is_put_right(
     assert EndpointSpec("diabetes", "prod", status.image, status.model_version) == prod
 
 
-def test_the_listener_starts_what_has_stopped_growing(loop_platform: Platform, landed: Land) -> None:
+def test_the_listener_starts_what_has_stopped_growing(
+    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_platform.arrivals, "_settled", 0.0)
     listener = Listener(["diabetes"])
     path = landed("growing file.csv", b"age\n")
     assert listener.look() == []
@@ -153,6 +172,18 @@ def test_the_listener_starts_what_has_stopped_growing(loop_platform: Platform, l
     [run] = listener.look()
     assert run.parameters == {"recipe": "diabetes", "path": path}
     assert listener.look() == []
+
+
+def test_nobody_takes_a_file_that_may_still_grow(
+    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a listener that has just come, nor `reconcile`, while somebody writes to it."""
+    landed("half.csv", b"age\n")
+    assert Listener(["diabetes"]).reconcile() == []
+    monkeypatch.setattr(time, "sleep", lambda _: landed("half.csv", b"age\n1\n"))
+    assert reconciling.create_missing_runs.fn("diabetes") == []
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert [run.parameters["path"] for run in reconciling.create_missing_runs.fn("diabetes")]
 
 
 def test_the_listener_creates_at_once_what_was_missing_before_it_came(loop_platform: Platform, data: int) -> None:
@@ -170,7 +201,10 @@ def test_the_listener_gives_events_time_to_arrive(
     assert [run.parameters["recipe"] for run in listener.reconcile()] == ["diabetes"]
 
 
-def test_a_second_listener_starts_nothing_twice(loop_platform: Platform, landed: Land) -> None:
+def test_a_second_listener_starts_nothing_twice(
+    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_platform.arrivals, "_settled", 0.0)
     landed("seed.csv", seed_csv())
     first, second = Listener(["diabetes"]), Listener(["diabetes"])
     for listener in (first, second):

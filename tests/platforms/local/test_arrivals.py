@@ -18,7 +18,7 @@ class TestFolderArrivals(ArrivalsContract):
 
     @pytest.fixture
     def arrivals(self, storage: Storage) -> FolderArrivals:
-        return FolderArrivals(storage, "landing/")
+        return FolderArrivals(storage, "landing/", settled=0.0)
 
     @pytest.fixture
     def redelivered(self) -> Callable[[], None]:
@@ -29,4 +29,11 @@ class TestFolderArrivals(ArrivalsContract):
         for content in (b"a", b"ab", b"abc"):
             storage.write("landing/diabetes/rows.csv", content)
             arrivals.handle(heard.done)
+        assert heard.told == []
+
+    def test_a_blob_that_has_just_changed_is_not_complete(self, storage: Storage) -> None:
+        heard, patient = Heard(), FolderArrivals(storage, "landing/", settled=3600.0)
+        storage.write("landing/diabetes/rows.csv", b"a")
+        for _ in range(3):
+            patient.handle(heard.done)
         assert heard.told == []

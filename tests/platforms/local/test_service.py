@@ -53,6 +53,19 @@ def test_a_killed_service_comes_back(tmp_path: Path) -> None:
     assert "ended with code -9" in (tmp_path / "logs" / "sleeper.log").read_text()
 
 
+def test_a_full_disk_does_not_end_who_keeps_the_service(tmp_path: Path) -> None:
+    async def story() -> None:
+        full = replace(spec(tmp_path), log=Path("/dev/full"))
+        async with kept(Service(full)) as service:
+            await asyncio.wait_for(service.healthy.wait(), 10)
+            first = service.pid
+            assert first
+            os.kill(first, signal.SIGKILL)
+            await awaited(lambda: service.pid not in (None, first) and service.status().healthy)
+
+    asyncio.run(story())
+
+
 def test_a_service_that_never_gets_healthy_is_tried_ever_more_slowly(tmp_path: Path) -> None:
     async def story() -> list[float]:
         starts: list[float] = []
