@@ -12,12 +12,15 @@ from tasks.run import MODEL, archived, locked, tag_run
 
 
 @flow(name="release", flow_run_name="{recipe}")
-def release(recipe: str = "diabetes", model_version: int | None = None, force: bool = False) -> State:
+def release(
+    recipe: str = "diabetes", model_version: int | None = None, force: bool = False, reason: str = ""
+) -> State:
     """Build the scoring image, test it in qa, then in prod, and make the model the champion.
 
     Without `model_version` the newest is released. A version overtaken by a newer one ends
     `Cancelled(name="Superseded")`; one whose champion changed since its verdict is judged again and may end
-    `Cancelled(name="NotPromoted")`. `force` releases in spite of both.
+    `Cancelled(name="NotPromoted")`. `force` releases in spite of both; `reason` then tells the journal who wanted it
+    and why.
     """
     with archived(recipe), locked(recipe, "release"):
         model = registration.find_model(recipe, model_version)
@@ -27,13 +30,14 @@ def release(recipe: str = "diabetes", model_version: int | None = None, force: b
             return Completed(name="Released", message=f"{recipe} {model.version} is in production already")
         if refusal := None if force else _refuse(model, champion):
             return refusal
+        forced = f", forced: {reason or 'force=True without a reason'}" if force else ""
         image = packaging.build_image(model)
         qa = deployment.deploy(model, image, "qa")
-        deployment.record_release(model, qa, "passed the API tests in qa")
+        deployment.record_release(model, qa, f"passed the API tests in qa{forced}")
         deployment.rest(model, qa)
         prod = deployment.deploy(model, image, "prod")
         registration.promote_champion(model, champion)
-        deployment.record_release(model, prod, "passed the API tests in qa and prod")
+        deployment.record_release(model, prod, f"passed the API tests in qa and prod{forced}")
         reporting.report_release(model, [qa, prod])
         return Completed(name="Released", message=f"{recipe} {model.version} answers at {prod.url}")
 

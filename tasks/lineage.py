@@ -9,21 +9,23 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from platforms.values import DatasetVersion, TrainingJob
+from platforms.values import DatasetVersion, Parameter
 from tasks import revision
 
 LOCK_FILE: Final = revision.ROOT / "requirements.lock"
 
 
-def tags(data: DatasetVersion, job: TrainingJob, metrics: Mapping[str, float], flow_run: str) -> dict[str, str]:
-    """Lineage as flat strings: code, data, run, parameters, metrics and locked environment."""
+def tags(
+    data: DatasetVersion, parameters: Mapping[str, Parameter], metrics: Mapping[str, float], flow_run: str
+) -> dict[str, str]:
+    """Lineage as flat strings: code, data, run, all parameters, metrics and locked environment."""
     return {
         "git_commit": revision.commit() or "unknown",
         "git_tree": revision.tree_state(),
         "dataset_version": str(data.version),
         "dataset_fingerprint": data.fingerprint,
         "flow_run": flow_run,
-        "parameters": json.dumps(dict(job.parameters), sort_keys=True),
+        "parameters": json.dumps(dict(parameters), sort_keys=True),
         "metrics": json.dumps(dict(metrics), sort_keys=True),
         "environment_lock": _sha256(LOCK_FILE),
     }

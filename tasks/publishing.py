@@ -7,13 +7,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import httpx
 import yaml
-from prefect.settings import PREFECT_API_URL
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from platforms.errors import PlatformError
+from platforms.settings import Settings
 from tasks import revision
 
 ROOT: Final = revision.ROOT
@@ -27,10 +33,13 @@ class PublishError(PlatformError):
     """Prefect refused the deployments; the message holds what it printed."""
 
 
-def expand(definition: Mapping[str, Node], recipes: Iterable[str], version: str | None = None) -> dict[str, Node]:
+def expand(
+    definition: Mapping[str, Node], recipes: Iterable[str], version: str | None = None, pool: str | None = None
+) -> dict[str, Node]:
     """The definition with the default recipe's deployments repeated for every recipe, under that recipe's name.
 
-    Any other deployment belongs to no recipe and is kept once. All of them carry `version`, if there is one.
+    Any other deployment belongs to no recipe and is kept once. All of them carry `version`, if there is one, and run
+    in `pool`, or else in the one that the definition names.
     """
     given = definition["deployments"]
     deployments = [node for node in given if isinstance(node, Mapping)] if isinstance(given, list) else []
@@ -39,8 +48,14 @@ def expand(definition: Mapping[str, Node], recipes: Iterable[str], version: str 
         {key: _renamed(value, recipe) for key, value in node.items()} for recipe in recipes for node in repeated
     ]
     expanded += [node for node in deployments if node not in repeated]
-    versioned: list[Node] = [{**node, "version": version} if version else node for node in expanded]
+    pooled = [_pooled(node, pool) for node in expanded]
+    versioned: list[Node] = [{**node, "version": version} if version else node for node in pooled]
     return {"name": definition["name"], "pull": definition["pull"], "deployments": versioned}
+
+
+def _pooled(node: Mapping[str, Node], pool: str | None) -> Mapping[str, Node]:
+    named = node["work_pool"]
+    return {**node, "work_pool": {**named, "name": pool}} if pool and isinstance(named, Mapping) else node
 
 
 def _renamed(node: Node, recipe: str) -> Node:
@@ -63,11 +78,14 @@ def server_url() -> str:
 
 
 def publish(recipes: Iterable[str], api_url: str, version: str | None = None) -> None:
-    """Create or update the deployments of all recipes on the server; raises `PublishError`.
+    """Create or update the deployments of all recipes on the server, and their work pool; raises `PublishError`.
 
     Their version is the given one, or else that of the code as it stands.
     """
-    definition = expand(yaml.safe_load(DEFINITION.read_text()), recipes, version or revision.version())
+    settings = Settings()
+    _offer_pool(settings, api_url)
+    definition = yaml.safe_load(DEFINITION.read_text())
+    definition = expand(definition, recipes, version or revision.version(), settings.work_pool)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prefect.yaml"
         file.write_text(yaml.safe_dump(definition, sort_keys=False))
@@ -80,3 +98,17 @@ def publish(recipes: Iterable[str], api_url: str, version: str | None = None) ->
         )
     if done.returncode:
         raise PublishError(f"prefect deploy ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _offer_pool(settings: Settings, api_url: str) -> None:
+    """Make the work pool where there is none yet; its worker tells it how runs are started."""
+    pool = WorkPoolCreate(name=settings.work_pool, type="process", concurrency_limit=settings.worker_limit)
+    try:
+        with (
+            temporary_settings({PREFECT_API_URL: api_url}),
+            get_client(sync_client=True) as client,
+            suppress(ObjectAlreadyExists),
+        ):
+            client.create_work_pool(pool)
+    except httpx.HTTPError as error:
+        raise PublishError(f"the Prefect server {api_url} cannot be used: {error}; see `ridgeline doctor`") from error

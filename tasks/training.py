@@ -54,7 +54,8 @@ def train_candidate(
     finally:
         platform.storage.write(f"logs/{data.recipe}/{run_id()}/training.log", "\n".join(lines).encode())
     metrics = json.loads((folder / outputs.METRICS).read_text())
+    used = json.loads((folder / outputs.RESULT).read_text())["parameters"]
     usage = Usage.read(folder)
-    tags = lineage.tags(data, job, metrics, run_id()) | (usage.tags() if usage else {})
+    tags = lineage.tags(data, used, metrics, run_id()) | (usage.tags() if usage else {})
     platform.registry.record(job, folder, tags)
     return Candidate(job, folder, metrics, tags, usage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import PREFECT_API_URL
 
@@ -12,8 +11,6 @@ from tasks.publishing import publish
 
 def publish_deployments() -> None:
     """Make the work pool and every deployment of the default recipe."""
-    with get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name="ridgeline", type="process"), overwrite=True)
     publish(["diabetes"], str(PREFECT_API_URL.value()))
 
 

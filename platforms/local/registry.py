@@ -167,10 +167,12 @@ class MlflowRegistry:
 
         now = int(time.time() * 1000)
         numbers = json.loads((outputs / "metrics.json").read_bytes())
+        # The job's own parameters are those that were given; these are all that it used.
+        parameters = json.loads((outputs / "result.json").read_bytes())["parameters"]
         self._client.log_batch(
             run,
             metrics=[Metric(name, value, now, 0) for name, value in numbers.items()],
-            params=[Param(name, str(value)) for name, value in job.parameters.items()],
+            params=[Param(name, str(value)) for name, value in parameters.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
         self._client.log_artifacts(run, str(outputs / "plots"), "plots")

@@ -72,6 +72,19 @@ def test_an_overtaken_version_is_superseded(loop_platform: Platform, data: int) 
     assert loop_platform.endpoints.status("diabetes", "prod") is None
 
 
+@pytest.mark.usefixtures("supervised")
+def test_an_overtaken_version_is_released_by_force_and_the_journal_says_why(
+    loop_platform: Platform, data: int
+) -> None:
+    retrain(return_state=True)
+    retrain(return_state=True)
+    state = release(model_version=1, force=True, reason="ada: version 2 drifts", return_state=True)
+    assert state.name == "Released", state.message
+    [qa, prod] = loop_platform.journal.entries("diabetes")[-2:]
+    assert qa.reason == "passed the API tests in qa, forced: ada: version 2 drifts"
+    assert prod.reason == "passed the API tests in qa and prod, forced: ada: version 2 drifts"
+
+
 def test_a_champion_that_changed_since_the_verdict_is_compared_again(
     loop_platform: Platform, data: int, compute: ScriptedCompute
 ) -> None:

@@ -36,6 +36,7 @@ def make_outputs(folder: Path, shift: float = 0.0, rows: int = 60) -> Path:
     profile = Profile.of(recipe, pa.RecordBatch.from_pandas(frame, preserve_index=False))
     (folder / outputs.PROFILE).write_text(json.dumps(profile.to_json()))
     result = {"recipe": RECIPE, "features": features, "requirements": ["numpy==0"], "dataset_version": 1}
+    result |= {"parameters": {"alpha": 0.4}}
     (folder / outputs.RESULT).write_text(json.dumps(result))
     (folder / outputs.PLOTS).mkdir()
     return folder

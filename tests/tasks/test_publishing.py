@@ -31,6 +31,15 @@ def test_every_deployment_carries_the_version() -> None:
     assert expand(definition, ["diabetes"])["deployments"] == definition["deployments"]
 
 
+def test_every_deployment_runs_in_the_pool_of_the_settings() -> None:
+    definition = yaml.safe_load(DEFINITION.read_text())
+    pooled = expand(definition, ["diabetes", "wine"], pool="mine")["deployments"]
+    assert isinstance(pooled, list)
+    pools = [deployment["work_pool"] for deployment in pooled if isinstance(deployment, dict)]
+    assert {str(pool["name"]) for pool in pools if isinstance(pool, dict)} == {"mine"}
+    assert {str(pool.get("work_queue_name")) for pool in pools if isinstance(pool, dict)} > {"validation"}
+
+
 def test_the_default_recipe_is_what_prefect_yaml_says() -> None:
     assert expanded("diabetes") == yaml.safe_load(DEFINITION.read_text())["deployments"]
 
@@ -49,5 +58,5 @@ def test_without_a_server_there_is_nowhere_to_publish() -> None:
 
 def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
-    with pytest.raises(PublishError, match="prefect deploy ended with 1"):
+    with pytest.raises(PublishError, match=r"server http://127\.0\.0\.1:9/api cannot be used"):
         publish(["diabetes"], "http://127.0.0.1:9/api")

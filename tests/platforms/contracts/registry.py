@@ -11,7 +11,7 @@ from platforms.values import TrainingJob
 
 
 def job(name: str, version: int = 1) -> TrainingJob:
-    return TrainingJob(name, "r", version, {"alpha": 0.4})
+    return TrainingJob(name, "r", version, {})
 
 
 def outputs(folder: Path) -> Path:
@@ -20,7 +20,7 @@ def outputs(folder: Path) -> Path:
         (folder / part).mkdir(parents=True)
         (folder / part / "file").write_text(part)
     (folder / "metrics.json").write_text(json.dumps({"mse": 2.5, "mae": 1.0}))
-    (folder / "result.json").write_text("{}")
+    (folder / "result.json").write_text('{"parameters": {"alpha": 0.4}}')
     return folder
 
 
