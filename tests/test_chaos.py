@@ -54,6 +54,13 @@ def judgements(installation: Installation) -> list[int]:
     return [int(entry["details"]["dataset_version"]) for entry in decided]
 
 
+@pytest.mark.parametrize("victim", ["server", "worker", "listener", "launcher", "shipper", "postgres"])
+def test_what_is_killed_is_back_within_ten_seconds(installation: Installation, victim: str) -> None:
+    before = installation.pid(victim)
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: installation.pid(victim) != before and victim in installation.healthy(), 10)
+
+
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_a_batch_arrives_and_is_judged_once(installation: Installation, seed: int) -> None:
     chance = random.Random(seed)

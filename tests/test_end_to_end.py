@@ -40,6 +40,7 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
     nobody_tells_a_secret(installation)
+    what_is_killed_comes_back(installation)
     batch = a_batch_arrives_as_everything_dies(installation)
     down_leaves_nothing(installation)
     up_brings_the_endpoints_back_and_the_batch_home(installation, batch)
@@ -71,13 +72,22 @@ def the_journal_tells(installation: Installation) -> None:
 
 
 def people_find_the_artifacts(installation: Installation) -> None:
-    """Tables and plots of a run, in a real browser."""
+    """The dashboard, a run with its verdict, and its tables and plots, in a real browser."""
     if not (shutil.which("chromium") or os.environ.get("CI")):
         return
     url = str(installation.status()["prefect_url"])
     artifacts = httpx.post(f"{url}/api/artifacts/filter", json={}, trust_env=False).json()
     newest = {artifact["key"]: artifact["id"] for artifact in artifacts}
+    [retrain] = httpx.post(
+        f"{url}/api/flow_runs/filter", json={"flows": {"name": {"any_": ["retrain"]}}, "limit": 1}, trust_env=False
+    ).json()
     with browser() as page:
+        page.open(f"{url}/dashboard")
+        page.wait_for("Flow Runs")
+        page.open(f"{url}/runs/flow-run/{retrain['id']}")
+        page.wait_for("Registered")
+        page.open(f"{url}/artifacts/artifact/{newest['diabetes-validation']}")
+        page.wait_for("dataset version 1 with 442 rows")
         page.open(f"{url}/artifacts/artifact/{newest['diabetes-verdict']}")
         page.wait_for("first model: there is no champion to compare with")
         page.open(f"{url}/artifacts/artifact/{newest['diabetes-residuals']}")
@@ -119,6 +129,20 @@ def prefect_commands_find_the_server(installation: Installation) -> None:
     url = installation.status()["prefect_url"]
     assert values["PREFECT_API_URL"] == f"{url}/api"
     assert httpx.get(f"{values['PREFECT_API_URL']}/health", trust_env=False).status_code == 200
+
+
+def what_is_killed_comes_back(installation: Installation) -> None:
+    """Server, worker and listener, without an operator; how soon is what the long tests measure."""
+    before = {service: installation.pid(service) for service in ("server", "worker", "listener")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+
+    def back() -> bool:
+        return installation.healthy() >= before.keys() and all(
+            installation.pid(service) != pid for service, pid in before.items()
+        )
+
+    wait_for(back, 60)
 
 
 def a_batch_arrives_as_everything_dies(installation: Installation) -> Path:
