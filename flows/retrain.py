@@ -52,6 +52,7 @@ def _retrain(
         forced_because = None if verdict.promote else reason or "force=True without a reason"
         model = registration.register_candidate(candidate, verdict, forced_because)
         tag_run(MODEL, model.version)
+        reporting.report_model(model, candidate)
         reporting.announce_model(model)
         return Completed(name="Registered", message=f"model version {model.version}: {verdict.reason}")
 

@@ -126,7 +126,7 @@ class Registry(Protocol):
     """Registered models and the champion pointer."""
 
     def record(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> str:
-        """Put a training run into the run history, whatever becomes of it; returns the run's URL or id."""
+        """Put a training run into the run history, whatever becomes of it; returns the run's page."""
         ...
 
     def register(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> ModelVersion:

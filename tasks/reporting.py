@@ -90,6 +90,17 @@ def report_verdict(recipe: str, verdict: Verdict) -> None:
 
 
 @task
+def report_model(model: ModelVersion, candidate: Candidate) -> None:
+    """Show where the model version and the job that made it are found."""
+    registry = current().registry.url(model.recipe, model.version)
+    lines = [f"# {model.recipe} {model.version} is registered", ""]
+    lines += [f"- [model version {model.version}]({registry}) in the registry"]
+    lines += [f"- [training job {candidate.job.name}]({candidate.page}) in its history"]
+    lines += [f"- trained on dataset version {candidate.job.dataset_version}"]
+    create_markdown_artifact("\n".join(lines), key=f"{model.recipe}-model")
+
+
+@task
 def report_release(model: ModelVersion, served: Sequence[EndpointStatus]) -> None:
     """Show where the model version answers now, with a curl line for each endpoint."""
     registry = current().registry.url(model.recipe, model.version)

@@ -21,7 +21,8 @@ from training import outputs
 class Candidate:
     """A trained model that the gate has not judged yet: the job, its outputs folder, metrics and lineage tags.
 
-    `usage` is what the job took where it ran, None if the platform does not say.
+    `usage` is what the job took where it ran, None if the platform does not say; `page` shows the job in the
+    registry's history.
     """
 
     job: TrainingJob
@@ -29,6 +30,7 @@ class Candidate:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     usage: Usage | None
+    page: str
 
 
 @task
@@ -57,5 +59,5 @@ def train_candidate(
     used = json.loads((folder / outputs.RESULT).read_text())["parameters"]
     usage = Usage.read(folder)
     tags = lineage.tags(data, used, metrics, run_id()) | (usage.tags() if usage else {})
-    platform.registry.record(job, folder, tags)
-    return Candidate(job, folder, metrics, tags, usage)
+    page = platform.registry.record(job, folder, tags)
+    return Candidate(job, folder, metrics, tags, usage, page)

@@ -50,12 +50,12 @@ class MlflowRegistry:
         _ = self._client
 
     def record(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> str:
-        """Put a training run into the run history, whatever becomes of it; returns the run's id."""
+        """Put a training run into the run history, whatever becomes of it; returns its page in MLflow's UI."""
         with self._guard():
             experiment = self._experiment(job.recipe)
             run = self._find_run(experiment, job.name) or self._new_run(experiment, job)
             self._log(run, job, outputs, tags)
-            return run
+            return f"{self._ui}/#/experiments/{experiment}/runs/{run}"
 
     def register(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> ModelVersion:
         """Make the job's model the next version; a job that was registered before returns its version."""

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections.abc import Callable
 
 import pytest
 
 from flows.retrain import retrain
+from flows.validate_data import validate_data
 from platforms.platform import Platform
+from recipes import catalog
 from tests.flows.conftest import ScriptedCompute, content
 from tests.flows.test_build import artifacts
 
@@ -22,6 +26,24 @@ def test_the_first_model_is_registered_with_its_lineage(loop_platform: Platform,
     assert {"git_commit", "git_tree", "environment_lock", "metrics"} <= set(model.tags)
     assert model.tags["parameters"] == '{"alpha": 0.4}', "also those that nobody gave"
     assert loop_platform.registry.champion("diabetes") is None
+
+
+def test_the_run_leads_to_the_model_and_to_its_job(loop_platform: Platform, data: int) -> None:
+    text = str(artifacts(retrain(return_state=True))["diabetes-model"].data)
+    assert f"[model version 1]({loop_platform.registry.url('diabetes', 1)})" in text
+    assert re.search(r"\[training job \S+\]\(http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/\w+\)", text), text
+
+
+def test_two_batches_that_come_together_are_judged_once(
+    loop_platform: Platform, data: int, landed: Callable[[str, bytes], str]
+) -> None:
+    """The first of two triggered runs takes the newest data, so the second finds it judged."""
+    more = catalog.load("diabetes").seed_data()[:60].assign(Y=lambda frame: frame["Y"] + 1.0)
+    validate_data(landed("more.csv", more.to_csv(index=False).encode()), return_state=True)
+    newest = loop_platform.datasets.version("diabetes").version
+    assert newest > data
+    assert retrain(at_least=data, return_state=True).name == "Registered"
+    assert retrain(at_least=newest, return_state=True).name == "Unchanged"
 
 
 def test_a_worse_candidate_is_not_promoted_and_explained(

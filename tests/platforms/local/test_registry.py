@@ -24,7 +24,8 @@ def test_mlflow_shows_the_run_with_its_model(registry: MlflowRegistry, tmp_path:
     from mlflow.tracking import MlflowClient
 
     folder = outputs(tmp_path / "o")
-    run = registry.record(job("r-1", 5), folder, {"flow_run": "f"})
+    page = registry.record(job("r-1", 5), folder, {"flow_run": "f"})
+    run = page.rsplit("/", 1)[1]
     version = registry.register(job("r-1", 5), folder, {})
     client = MlflowClient(tracking_uri=registry.uri, registry_uri=registry.uri)
     found = client.get_run(run)
