@@ -8,7 +8,7 @@ from prefect.states import Completed, Failed
 
 from recipes import catalog
 from tasks import checking, publishing, revision
-from tasks.run import archived
+from tasks.archive import archived
 
 NAME = "build"
 

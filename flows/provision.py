@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks import provisioning
-from tasks.run import archived
+from tasks.archive import archived
 
 NAME = "provision"
 

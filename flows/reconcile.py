@@ -7,7 +7,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks import reconciling
-from tasks.run import archived, locked
+from tasks.archive import archived
+from tasks.run import locked
 
 
 @flow(name="reconcile", flow_run_name="{recipe}")

@@ -8,7 +8,8 @@ from prefect.states import Cancelled, Completed
 
 from platforms.values import ModelVersion
 from tasks import deployment, evaluation, facts, packaging, registration, reporting
-from tasks.run import MODEL, archived, locked, tag_run
+from tasks.archive import archived
+from tasks.run import MODEL, locked, tag_run
 
 
 @flow(name="release", flow_run_name="{recipe}")

@@ -17,8 +17,9 @@ from prefect.states import Cancelled, Completed
 from platforms.values import Parameter
 from recipes import catalog
 from tasks import data, evaluation, facts, registration, reporting, training
+from tasks.archive import archived
 from tasks.publishing import DEFAULT_RECIPE
-from tasks.run import DATASET, MODEL, archived, locked, tag_run
+from tasks.run import DATASET, MODEL, locked, tag_run
 
 
 def _retrain(

@@ -11,8 +11,9 @@ from prefect.states import Completed
 
 from platforms.values import Blob
 from tasks import data, quality, reporting, validation_report
+from tasks.archive import archived
 from tasks.quality import Outcome
-from tasks.run import DATASET, archived, locked, tag_run
+from tasks.run import DATASET, locked, tag_run
 from tasks.scratch import scratch
 
 

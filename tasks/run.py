@@ -1,42 +1,28 @@
-"""The flow run that the tasks work for: its id, its recipe's locks and its archived log."""
+"""The flow run that the tasks work for: its id, its logger, its tags and its recipe's locks."""
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.client.orchestration import get_client
-from prefect.exceptions import CancelledRun, MissingContextError, ObjectNotFound
+from prefect.exceptions import MissingContextError, ObjectNotFound
 from prefect.logging.loggers import LoggingAdapter
 from prefect.runtime import flow_run
 
-from platforms.errors import ConflictError, PlatformError
+from platforms.errors import ConflictError
 from platforms.platform import Platform
 from platforms.selection import current
 
-LOGGERS: Final = ("prefect.flow_runs", "prefect.task_runs")
-FORMAT: Final = "%(asctime)s %(levelname)s %(task_run_name)s: %(message)s"
 DATASET: Final = "dataset"
 MODEL: Final = "model"
 LOCK_WAIT: Final = 600.0
 """Seconds that a run waits for the recipe's lock before it fails."""
-
-
-class _ExpectedEnd(logging.Filter):
-    """Drops the engine's traceback for a run that returned a cancelled state: a rejected model is no error."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], CancelledRun))
-
-
-_EXPECTED_END: Final = _ExpectedEnd()
 
 
 def run_id() -> str:
@@ -65,42 +51,6 @@ def tag_run(name: str, value: int | str) -> None:
 def tagged(tags: Iterable[str], name: str) -> str | None:
     """The value that `tag_run` gave, or None."""
     return next((tag.partition(":")[2] for tag in tags if tag.startswith(f"{name}:")), None)
-
-
-@contextmanager
-def archived(recipe: str) -> Iterator[None]:
-    """Keep everything this flow run logs at `logs/<recipe>/<run>/flow.log` in the platform's storage."""
-    logging.getLogger(LOGGERS[0]).addFilter(_EXPECTED_END)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "flow.log"
-        handler = logging.FileHandler(file, encoding="utf-8")
-        handler.setFormatter(logging.Formatter(FORMAT, defaults={"task_run_name": "flow"}))
-        try:
-            with _attached(handler):
-                yield
-        finally:
-            _archive(file, f"logs/{recipe}/{run_id()}/flow.log")
-
-
-def _archive(file: Path, path: str) -> None:
-    """Store a log. One that cannot be stored ends no run: how the run itself ended is to be told."""
-    try:
-        current().storage.upload(file, path)
-    except PlatformError as error:
-        run_logger().error("the log of this run is not archived: %s", error)
-
-
-@contextmanager
-def _attached(handler: logging.Handler) -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    for logger in loggers:
-        logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.close()
 
 
 @contextmanager

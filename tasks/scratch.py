@@ -22,7 +22,7 @@ def scratch() -> Iterator[Path]:
     """An empty folder for the time of the context; folders of killed runs are removed first."""
     _sweep(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    lock = _locked(folder)
+    lock = hold(folder)
     try:
         yield folder
     finally:
@@ -34,7 +34,7 @@ def scratch() -> Iterator[Path]:
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         try:
-            if time.time() - folder.stat().st_mtime < SETTLED or (lock := _locked(folder)) is None:
+            if not is_abandoned(folder) or (lock := hold(folder)) is None:
                 continue
         except OSError:
             continue
@@ -42,7 +42,12 @@ def _sweep(parent: Path) -> None:
         os.close(lock)
 
 
-def _locked(folder: Path) -> int | None:
+def is_abandoned(folder: Path) -> bool:
+    """Whether a folder has been there for so long that its maker would have locked it."""
+    return time.time() - folder.stat().st_mtime >= SETTLED
+
+
+def hold(folder: Path) -> int | None:
     """A descriptor that holds the folder's lock until it is closed or its process dies; None if another one does."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

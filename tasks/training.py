@@ -12,7 +12,7 @@ from prefect import task
 from platforms.jobs import Usage
 from platforms.selection import current
 from platforms.values import DatasetVersion, Parameter, TrainingJob
-from tasks import lineage
+from tasks import archive, lineage
 from tasks.run import run_id, run_logger
 from training import outputs
 
@@ -45,16 +45,13 @@ def train_candidate(
     platform, logger = current(), run_logger()
     name = f"{data.recipe}-data-{data.version}" if automatic else f"{data.recipe}-{run_id()}"
     job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}), {"flow_run": run_id()})
-    lines: list[str] = []
+    with archive.file_of(data.recipe, "training.log").open("w", encoding="utf-8", buffering=1) as log:
 
-    def on_line(line: str) -> None:
-        lines.append(line)
-        logger.info("%s", line)
+        def on_line(line: str) -> None:
+            log.write(f"{line}\n")
+            logger.info("%s", line)
 
-    try:
         folder = platform.compute.run(job, on_line)
-    finally:
-        platform.storage.write(f"logs/{data.recipe}/{run_id()}/training.log", "\n".join(lines).encode())
     metrics = json.loads((folder / outputs.METRICS).read_text())
     used = json.loads((folder / outputs.RESULT).read_text())["parameters"]
     usage = Usage.read(folder)
