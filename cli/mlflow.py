@@ -17,7 +17,7 @@ def mlflow() -> None:
     settings = Settings()
     registry = MlflowRegistry(settings.state_dir)
     registry.prepare()
-    click.echo(f"MLflow: http://{settings.host}:{settings.mlflow_port}")
+    click.echo(f"MLflow: {settings.url(settings.mlflow_port)}")
     options = ["--backend-store-uri", registry.uri, "--host", settings.host, "--port", str(settings.mlflow_port)]
     # By default it starts 13 processes; one worker and no jobs are 2.
     names = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

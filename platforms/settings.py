@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +12,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = Path(os.environ.get("RIDGELINE_ENV_FILE") or ROOT / ".env")
 """The file that `ridgeline up` writes and that every command reads; a second installation beside it names another."""
+
+
+LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""What to ask where a service listens on every address."""
 
 
 class Settings(BaseSettings):
@@ -84,4 +88,9 @@ class Settings(BaseSettings):
     @property
     def prefect_url(self) -> str:
         """Base URL of the Prefect UI; the API is below `/api`."""
-        return f"http://{self.host}:{self.prefect_port}"
+        return self.url(self.prefect_port)
+
+    def url(self, port: int) -> str:
+        """How processes of this machine reach what listens on a port of `host`."""
+        host = LOOPBACK.get(self.host, self.host)
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

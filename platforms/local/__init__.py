@@ -31,7 +31,7 @@ def build(settings: Settings) -> Platform:
         arrivals=FolderArrivals(storage, "landing/"),
         datasets=DeltaStore(state / "tables"),
         compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
-        registry=MlflowRegistry(state, f"http://{settings.host}:{settings.mlflow_port}"),
+        registry=MlflowRegistry(state, settings.url(settings.mlflow_port)),
         images=LocalImages(settings),
         endpoints=LocalEndpoints(settings, secrets),
         traffic=LocalTrafficLog(traffic_root(settings), storage),

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Final
 
 from filelock import FileLock
 
 from platforms.local.endpoint_files import read, write
 from platforms.settings import Settings
 from platforms.values import Environment
-
-ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True)
@@ -54,12 +51,6 @@ class EndpointPorts:
 def base_port(settings: Settings, environment: Environment) -> int:
     """The setting of an environment's port."""
     return settings.qa_port if environment == "qa" else settings.prod_port
-
-
-def url(settings: Settings, port: int) -> str:
-    """The base to which `/score` is appended."""
-    host = ANY.get(settings.host, settings.host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,7 +8,6 @@ from typing import Final
 from platforms.endpoint_keys import ensure_keys
 from platforms.errors import NotReadyError, PlatformError
 from platforms.local.endpoint_files import Desired, EndpointFiles, Observed
-from platforms.local.endpoint_ports import url
 from platforms.local.wishes import Wishes
 from platforms.protocols import Secrets
 from platforms.settings import Settings
@@ -95,4 +94,4 @@ class LocalEndpoints:
         return f"{desired.spec} is not ready with {desired.spec.image.name}, {still}: {observed.message}"
 
     def _status(self, desired: Desired, spec: EndpointSpec, *, ready: bool) -> EndpointStatus:
-        return EndpointStatus.of(spec, url(self._settings, desired.port), ready=ready)
+        return EndpointStatus.of(spec, self._settings.url(desired.port), ready=ready)

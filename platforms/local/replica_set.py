@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from platforms.errors import PlatformError
 from platforms.local.endpoint_files import Desired, Observed, State, write
-from platforms.local.endpoint_ports import listen, url
+from platforms.local.endpoint_ports import listen
 from platforms.local.replica import Launch, Replica
 from platforms.local.status import ServiceStatus
 from platforms.local.traffic import traffic_root
@@ -59,7 +59,7 @@ class ReplicaSet:
 
     def services(self) -> list[ServiceStatus]:
         """One status per replica."""
-        base = url(self._settings, self._port)
+        base = self._settings.url(self._port)
         return [ServiceStatus(replica.name, replica.pid, replica.ready, base) for replica in self._replicas]
 
     def report(self) -> None:

@@ -83,7 +83,8 @@ def server(settings: Settings, database_url: str) -> Spec:
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "15",
         "PREFECT_SERVER_API_HOST": settings.host,
         "PREFECT_SERVER_API_PORT": str(settings.prefect_port),
-        "PREFECT_UI_API_URL": f"{settings.prefect_url}/api",
+        # Of the address that the browser was given, which may be another one than that of this machine's clients.
+        "PREFECT_UI_API_URL": "/api",
         # A run that waits for its deployment's slot asks again after these seconds, and a killed run's slot is free
         # after the duration of its lease; in memory, where leases are by default, a killed server would lose them.
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "3",

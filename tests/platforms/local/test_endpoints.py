@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from platforms.errors import NotReadyError, PlatformError
-from platforms.local.endpoint_ports import EndpointPorts, listen, url
+from platforms.local.endpoint_ports import EndpointPorts, listen
 from platforms.settings import Settings
 from platforms.values import EndpointSpec
 from tests.platforms.local.supervised import Bench
@@ -135,7 +135,8 @@ def test_a_further_recipe_skips_taken_ports_and_a_new_setting_moves_the_first(se
 def test_urls_can_be_opened(settings: Settings) -> None:
     hosts = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]", "box": "box"}
     for host, shown in hosts.items():
-        assert url(settings.model_copy(update={"host": host}), 80) == f"http://{shown}:80"
+        given = settings.model_copy(update={"host": host, "prefect_port": 80})
+        assert given.url(80) == given.prefect_url == f"http://{shown}:80"
 
 
 def test_an_unreadable_wish_says_what_to_do(bench: Bench) -> None:
