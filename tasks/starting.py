@@ -11,6 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -41,6 +42,11 @@ class Want:
         """The deployment to run."""
         return f"{self.flow}/{self.recipe}"
 
+    @property
+    def attempts(self) -> list[str]:
+        """The idempotency keys of its runs, in the order of their use."""
+        return [f"{self.key}#{number}" for number in range(1, ATTEMPTS + 1)]
+
 
 def validation(recipe: str, blob: Blob) -> Want:
     """The validation of an arrival: the same path with other content is another one."""
@@ -66,8 +72,8 @@ def ensure(want: Want) -> FlowRun | None:
     for run in runs_about(want, UNDER_WAY):
         return run
     with get_client(sync_client=True) as client:
-        for attempt in range(1, ATTEMPTS + 1):
-            run = _create(client, want, f"{want.key}#{attempt}")
+        for key in want.attempts:
+            run = _create(client, want, key)
             if run.state is None or not run.state.is_final():
                 return run
     return None
@@ -76,7 +82,21 @@ def ensure(want: Want) -> FlowRun | None:
 def first_attempt(want: Want) -> FlowRun:
     """The run of an arrival that was just seen; the same arrival twice is one run."""
     with get_client(sync_client=True) as client:
-        return _create(client, want, f"{want.key}#1")
+        return _create(client, want, want.attempts[0])
+
+
+def attempts(want: Want) -> list[FlowRun]:
+    """The runs that were started for a want, the first one first; those that an event started have other keys."""
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=want.attempts))
+        runs = client.read_flow_runs(flow_run_filter=wanted)
+    return sorted(runs, key=lambda run: run.idempotency_key or "")
+
+
+def is_exhausted(want: Want) -> bool:
+    """Whether `ensure` would start nothing more: all attempts have ended, and nothing is under way."""
+    ended = [run for run in attempts(want) if run.state is not None and run.state.is_final()]
+    return len(ended) == ATTEMPTS and not runs_about(want, UNDER_WAY)
 
 
 def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:

@@ -197,3 +197,24 @@ def test_a_completed_run_whose_fact_is_missing_does_not_count(loop_platform: Pla
 def test_an_image_reference_of_the_journal_is_an_image() -> None:
     image = Image("diabetes:1-abc", "f" * 64)
     assert Image.parse(image.reference) == image
+
+
+def test_the_attempts_of_an_arrival_are_its_own(loop_platform: Platform, landed: Land) -> None:
+    landed("seed.csv", seed_csv())
+    [first] = reconciling.missing("diabetes")
+    starting.first_attempt(first)
+    landed("seed.csv", seed_csv(slice(60)))
+    [second] = reconciling.missing("diabetes")
+    assert starting.attempts(second) == []
+    run = starting.first_attempt(second)
+    assert [attempt.id for attempt in starting.attempts(second)] == [run.id]
+
+
+def test_a_want_is_exhausted_when_its_last_attempt_has_ended(loop_platform: Platform, data: int) -> None:
+    want = starting.judgement("diabetes", data)
+    while run := starting.ensure(want):
+        assert not starting.is_exhausted(want)
+        end(run, Failed())
+    assert starting.is_exhausted(want)
+    starting.start_retrain("diabetes", {"at_least": data})
+    assert not starting.is_exhausted(want)

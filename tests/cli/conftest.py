@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from tests.cli.scripted import script as script
