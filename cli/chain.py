@@ -53,6 +53,7 @@ class Follower:
         self._report = report
         self._began = datetime.now(UTC)
         self._deadline = time.monotonic() + timeout
+        self._awaited: set[str] = set()
         self.stages: list[Stage] = []
 
     def batch(self, blob: Blob) -> list[Stage]:
@@ -70,6 +71,24 @@ class Follower:
         if model := tagged(ended.tags, MODEL):
             self._released(int(model))
         return self.stages
+
+    def rest(self) -> None:
+        """Wait until nothing is missing and nothing is under way, whoever started it."""
+        while awaited := self._missing() or self._under_way():
+            for what in awaited:
+                if what not in self._awaited:
+                    self._awaited.add(what)
+                    self._report(f"waiting for {what}")
+            self._pause(awaited[0])
+
+    def _missing(self) -> list[str]:
+        wants = reconciling.missing(self._recipe)
+        for want in wants:
+            self._require_attempts(want)
+        return [_told(want) for want in wants]
+
+    def _under_way(self) -> list[str]:
+        return [f"run {run.name}" for run in self._ask(lambda: starting.under_way(self._recipe))]
 
     def _validated(self, want: Want) -> FlowRun:
         """The run that ended the validation; a killed one gets a successor.
@@ -152,8 +171,9 @@ class Follower:
 
 def refusal(entry: JournalEntry) -> str:
     """What to say of a release that failed its tests, with the next step."""
+    what = f"model version {entry.model_version} of {entry.recipe} was {entry.action}: {entry.reason}"
     again = f"prefect deployment run release/{entry.recipe} -p model_version={entry.model_version}"
-    return f"model version {entry.model_version} of {entry.recipe} was {entry.action}: mend the cause, then `{again}`"
+    return f"{what}; mend the cause, then `{again}`"
 
 
 def _completed(runs: Iterable[FlowRun]) -> list[FlowRun]:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterIdempotencyKey,
@@ -25,6 +27,8 @@ ATTEMPTS: Final = 3
 """Runs that are started for one missing fact before a person has to look."""
 ANY: Final = tuple(StateType)
 UNDER_WAY: Final = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
+SUBJECTS: Final = ("path", "at_least", "model_version")
+"""The parameters that say what a run is about."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,19 @@ def runs_about(want: Want, types: tuple[StateType, ...]) -> list[FlowRun]:
         )
         runs = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return [run for run in runs if _is_about(run.parameters.get(want.parameter), want)]
+
+
+def under_way(recipe: str) -> list[FlowRun]:
+    """The recipe's runs that are not over and are about something; those that the clock starts are about nothing."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(UNDER_WAY)))
+            ),
+            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[recipe])),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        )
+    return [run for run in runs if any(run.parameters.get(name) is not None for name in SUBJECTS)]
 
 
 def _is_about(value: object, want: Want) -> bool:

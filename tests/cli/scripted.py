@@ -93,6 +93,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(starting, "attempts", lambda _: made.attempts)
     monkeypatch.setattr(starting, "runs_about", made.runs_about)
     monkeypatch.setattr(starting, "is_exhausted", lambda _: made.exhausted)
+    monkeypatch.setattr(starting, "under_way", lambda _: list(made.under_way))
     monkeypatch.setattr(reconciling, "missing", lambda _: list(made.missing))
     monkeypatch.setattr(facts, "judgements", made.judgements)
     monkeypatch.setattr(facts, "conclusion", made.conclusion)

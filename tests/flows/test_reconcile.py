@@ -218,3 +218,12 @@ def test_a_want_is_exhausted_when_its_last_attempt_has_ended(loop_platform: Plat
     assert starting.is_exhausted(want)
     starting.start_retrain("diabetes", {"at_least": data})
     assert not starting.is_exhausted(want)
+
+
+def test_what_is_under_way_is_about_something(loop_platform: Platform, data: int) -> None:
+    assert starting.under_way("diabetes") == []
+    starting.start_retrain("diabetes", {})
+    run = starting.start_retrain("diabetes", {"at_least": data})
+    assert [found.id for found in starting.under_way("diabetes")] == [run.id]
+    end(run, Completed())
+    assert starting.under_way("diabetes") == []
