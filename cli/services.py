@@ -81,7 +81,8 @@ def status(as_json: bool) -> None:
     from platforms.local import overview
     from platforms.settings import Settings
 
-    content = overview.describe(Settings())
+    with plain_errors():
+        content = overview.describe(Settings())
     click.echo(json.dumps(content, indent=2) if as_json else overview.table(content))
 
 
@@ -95,6 +96,18 @@ def adopt_running() -> None:
     if not control.running(settings.state_dir):
         raise PlatformError(f"nothing runs in {settings.state_dir}: start it by `ridgeline up`")
     control.adopt(settings)
+
+
+def adopt_configured() -> Settings:
+    """Make this process a client, with its password, of the server that the settings name, whether it runs or not."""
+    from platforms.local import control
+    from platforms.settings import Settings
+
+    settings = Settings()
+    # Prefect makes its home in it.
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    control.adopt(settings)
+    return settings
 
 
 def _settings() -> Settings:

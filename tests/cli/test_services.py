@@ -15,7 +15,7 @@ from cli import bootstrap, dotenv
 from cli.main import main
 from platforms import settings as settings_module
 from platforms.errors import PlatformError
-from platforms.local import control
+from platforms.local import control, record
 from platforms.settings import Settings
 
 
@@ -185,3 +185,15 @@ def test_status_is_one_json_document() -> None:
     assert result.stderr == ""
     assert json.loads(result.stdout) == {"platform": "local", "services": [], "endpoints": [], "prefect_url": None}
     assert invoke("status").output.startswith("nothing runs")
+
+
+def test_an_unreadable_endpoint_is_told_without_a_traceback(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "running", lambda _: record.Record("up", 1, 0.0, settings.prefect_url, []))
+    file = settings.state_dir / "endpoints" / "diabetes" / "prod.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    result = invoke("status")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file} cannot be read")
