@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
 
 from platforms.values import Blob
 from tasks.data import batch_id
@@ -108,6 +109,16 @@ def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(f"retrain/{recipe}")
         return client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": recipe, **parameters})
+
+
+def is_published(recipe: str) -> bool:
+    """Whether the recipe has its deployments; `publish` makes that of `reconcile` last."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(f"reconcile/{recipe}")
+        except ObjectNotFound:
+            return False
+    return True
 
 
 def greet_server() -> None:
