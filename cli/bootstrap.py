@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from datetime import datetime
 
-from cli.chain import ChainError, Follower, Report
+from cli.chain import ChainError, Follower, Report, Stage, refusal
 from platforms.selection import current
 from platforms.settings import Settings
 from platforms.values import Blob
@@ -14,31 +14,76 @@ from tasks import facts
 from tasks.data import LANDING
 from tasks.publishing import publish
 
-SETTLE: Final = 400.0
-"""Seconds that `up` waits for the runs that it caused and for the endpoints."""
 
-
-def settle(settings: Settings, report: Report) -> None:
+def settle(settings: Settings, report: Report, deadline: float, since: datetime) -> None:
     """Publish the deployments, land seed data where there is none, and wait until qa and prod serve the champion.
 
-    Raises `ChainError` when a run fails or the time is over, `PublishError` when Prefect refuses a deployment.
+    Every run that was missing or landed is waited for, and a release that failed its tests after `since` is an error.
+    Raises `ChainError` with what is wrong with each recipe, `PublishError` when Prefect refuses a deployment.
     """
-    deadline = time.monotonic() + SETTLE
     publish(catalog.names(), f"{settings.prefect_url}/api")
     report("deployments are published")
-    for recipe in catalog.names():
-        for blob in waiting_or_seed(recipe, report):
-            Follower(recipe, report, deadline - time.monotonic()).batch(blob)
-        wait_ready(recipe, deadline)
-        report(f"endpoints of {recipe} are ready")
+    problems = [_problem(recipe, report, deadline, since) for recipe in catalog.names()]
+    if any(problems):
+        raise ChainError("\n".join(filter(None, problems)))
+
+
+def _problem(recipe: str, report: Report, deadline: float, since: datetime) -> str:
+    """Settle one recipe; what went wrong keeps no other recipe from its data."""
+    try:
+        _settle(recipe, report, deadline, since)
+    except ChainError as error:
+        return str(error)
+    return ""
+
+
+def _settle(recipe: str, report: Report, deadline: float, since: datetime) -> None:
+    follower = Follower(recipe, report, deadline - time.monotonic())
+    for blob in waiting_or_seed(recipe, report):
+        follower.batch(blob)
+    follower.rest()
+    _require_passed(recipe, since)
+    if not _serves(recipe, follower.stages):
+        report(f"{recipe} waits for its first data")
+        return
+    wait_ready(recipe, deadline)
+    report(f"endpoints of {recipe} are ready")
+
+
+def _require_passed(recipe: str, since: datetime) -> None:
+    """Raise if a release failed its tests, whoever started it: what served before serves on."""
+    for entry in current().journal.entries(recipe):
+        if entry.action not in facts.FAILED or entry.time < since or entry.model_version is None:
+            continue
+        if facts.conclusion(recipe, entry.model_version) == entry:
+            raise ChainError(refusal(entry))
+
+
+def _serves(recipe: str, stages: list[Stage]) -> bool:
+    """Whether something is in production; raises `ChainError` if nothing is but data landed or a model exists."""
+    registry = current().registry
+    if registry.champion(recipe):
+        return True
+    models = registry.versions(recipe)
+    if models and (entry := facts.conclusion(recipe, models[-1].version)):
+        raise ChainError(f"nothing serves {recipe}: {refusal(entry)}")
+    if stages:
+        last = stages[-1]
+        raise ChainError(
+            f"nothing serves {recipe}: {last.flow} ended {last.outcome}: {last.message}; "
+            f"`ridgeline ingest` data that holds, or start retrain/{recipe}"
+        )
+    return False
 
 
 def waiting_or_seed(recipe: str, report: Report) -> list[Blob]:
-    """The blobs that still wait for validation; on an empty state, the seed data, which it lands."""
+    """The blobs that still wait for validation; on an empty state, the seed data if there is any, which it lands."""
     platform = current()
     waiting = platform.storage.list(f"{LANDING}/{recipe}/")
     if waiting or platform.registry.versions(recipe):
         return waiting
+    if catalog.load(recipe).seed_data().empty:
+        return []
     report(f"landing the seed data of {recipe}")
     return [land_rows(recipe, "seed.csv", slice(None))]
 

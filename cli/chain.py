@@ -7,8 +7,9 @@ is followed like one that was not; the Prefect API only tells of runs that faile
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import httpx
@@ -16,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 
 from platforms.errors import PlatformError
 from platforms.values import Blob, JournalEntry
-from tasks import facts, starting
+from tasks import facts, reconciling, starting
 from tasks.run import DATASET, MODEL, tagged
 from tasks.starting import Want
 
@@ -42,12 +43,17 @@ class Stage:
 
 
 class Follower:
-    """Follows one recipe until a deadline; every stage is reported as it ends."""
+    """Follows one recipe until a deadline; every stage is reported as it ends.
+
+    What failed before it began is the past: it does not count.
+    """
 
     def __init__(self, recipe: str, report: Report, timeout: float) -> None:
         self._recipe = recipe
         self._report = report
+        self._began = datetime.now(UTC)
         self._deadline = time.monotonic() + timeout
+        self._awaited: set[str] = set()
         self.stages: list[Stage] = []
 
     def batch(self, blob: Blob) -> list[Stage]:
@@ -66,19 +72,40 @@ class Follower:
             self._released(int(model))
         return self.stages
 
+    def rest(self) -> None:
+        """Wait until nothing is missing and nothing is under way, whoever started it."""
+        while awaited := self._missing() or self._under_way():
+            for what in awaited:
+                if what not in self._awaited:
+                    self._awaited.add(what)
+                    self._report(f"waiting for {what}")
+            self._pause(awaited[0])
+
+    def _missing(self) -> list[str]:
+        wants = reconciling.missing(self._recipe)
+        for want in wants:
+            self._require_attempts(want)
+        return [_told(want) for want in wants]
+
+    def _under_way(self) -> list[str]:
+        return [f"run {run.name}" for run in self._ask(lambda: starting.under_way(self._recipe))]
+
     def _validated(self, want: Want) -> FlowRun:
-        """The run that ended the validation; a killed one gets a successor."""
+        """The run that ended the validation; a killed one gets a successor.
+
+        Runs about the same path may be about another file that landed there before, so only the attempts count.
+        """
         self._ask(lambda: starting.first_attempt(want))
-        while not (ended := self._ask(lambda: starting.runs_about(want, (StateType.COMPLETED,)))):
-            self._fail_early(want)
-        state = ended[0].state
+        while not (ended := _completed(attempts := self._ask(lambda: starting.attempts(want)))):
+            self._fail_early(want, attempts)
+        state = ended[-1].state
         self._add("validate-data", (state and state.name) or "", (state and state.message) or "")
-        return ended[0]
+        return ended[-1]
 
     def _judged(self, version: int) -> None:
         want = starting.judgement(self._recipe, version)
         while not (entry := self._judgement(version)):
-            self._fail_early(want)
+            self._fail_early(want, self._failed(want))
         self._add("retrain", OUTCOMES[entry.action], entry.reason)
         if entry.model_version is not None:
             self._released(entry.model_version)
@@ -90,8 +117,10 @@ class Follower:
     def _released(self, version: int) -> None:
         want = starting.conclusion(self._recipe, version)
         while not (entry := facts.conclusion(self._recipe, version)):
-            self._fail_early(want)
+            self._fail_early(want, self._failed(want))
         self._add("release", entry.action, f"model version {version}: {entry.reason}")
+        if entry.action in facts.FAILED:
+            raise ChainError(refusal(entry))
 
     def _ended(self, run: FlowRun) -> FlowRun:
         while True:
@@ -101,11 +130,26 @@ class Follower:
                 return now
             self._pause(f"retrain run {run.name}")
 
-    def _fail_early(self, want: Want) -> None:
-        """Raise if a run about the same thing has failed; then wait a moment."""
-        for run in self._ask(lambda: starting.runs_about(want, (StateType.FAILED,))):
-            _require_success(run)
-        self._pause(f"{want.deployment} with {want.parameter}={want.value}")
+    def _failed(self, want: Want) -> list[FlowRun]:
+        """Failed runs about the same thing, whatever started them."""
+        runs = self._ask(lambda: starting.runs_about(want, (StateType.FAILED,)))
+        return [run for run in runs if _covers(run, want)]
+
+    def _fail_early(self, want: Want, runs: Iterable[FlowRun]) -> None:
+        """Raise if one of the runs has failed, or if no further one will be started; then wait a moment."""
+        for run in runs:
+            if run.state is not None and run.state.is_failed() and run.state.timestamp >= self._began:
+                _require_success(run)
+        self._require_attempts(want)
+        self._pause(_told(want))
+
+    def _require_attempts(self, want: Want) -> None:
+        """Raise if all attempts have ended in vain. The last one may have succeeded since somebody looked."""
+        if self._ask(lambda: starting.is_exhausted(want)) and want in reconciling.missing(self._recipe):
+            raise ChainError(
+                f"{_told(want)} was tried {starting.ATTEMPTS} times in vain: see these runs in the Prefect UI, mend "
+                f"the cause, then `prefect deployment run {want.deployment} -p {want.parameter}={want.value}`"
+            )
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
         """Ask the server until it answers: it may be starting again."""
@@ -123,6 +167,29 @@ class Follower:
     def _add(self, flow: str, outcome: str, message: str) -> None:
         self._report(f"{flow} {self._recipe}: {outcome} - {message}")
         self.stages.append(Stage(flow, outcome, message))
+
+
+def refusal(entry: JournalEntry) -> str:
+    """What to say of a release that failed its tests, with the next step."""
+    what = f"model version {entry.model_version} of {entry.recipe} was {entry.action}: {entry.reason}"
+    again = f"prefect deployment run release/{entry.recipe} -p model_version={entry.model_version}"
+    return f"{what}; mend the cause, then `{again}`"
+
+
+def _completed(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    return [run for run in runs if run.state is not None and run.state.is_completed()]
+
+
+def _covers(run: FlowRun, want: Want) -> bool:
+    """Whether the run would have brought the fact about: a retrain on later data does as well."""
+    value = run.parameters.get(want.parameter)
+    if want.parameter == "at_least" and isinstance(value, int) and isinstance(want.value, int):
+        return value >= want.value
+    return value == want.value
+
+
+def _told(want: Want) -> str:
+    return f"{want.deployment} with {want.parameter}={want.value}"
 
 
 def _require_success(run: FlowRun) -> None:

@@ -8,12 +8,12 @@ import click
 @click.command()
 def deploy() -> None:
     """Create or update the Prefect deployments of every recipe."""
-    from platforms.settings import Settings
-    from recipes import catalog
-    from tasks.publishing import PublishError, publish
+    from cli.services import adopt_configured, plain_errors
 
-    try:
-        publish(catalog.names(), f"{Settings().prefect_url}/api")
-    except PublishError as error:
-        raise click.ClickException(str(error)) from error
+    with plain_errors():
+        settings = adopt_configured()
+        from recipes import catalog
+        from tasks.publishing import publish
+
+        publish(catalog.names(), f"{settings.prefect_url}/api")
     click.echo(f"published the deployments of {', '.join(catalog.names())}")

@@ -28,9 +28,14 @@ def listen() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listener, due = Listener(catalog.names()), time.monotonic()
+
+    def reconcile() -> list[FlowRun]:
+        listener.take_up(catalog.names())
+        return listener.reconcile()
+
     while True:
         _attempt(listener.look)
-        if time.monotonic() >= due and _attempt(listener.reconcile):
+        if time.monotonic() >= due and _attempt(reconcile):
             due = time.monotonic() + RECONCILE
         time.sleep(LOOK)
 

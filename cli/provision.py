@@ -19,9 +19,10 @@ def provision(only_plan: bool, destroy: bool) -> None:
     """Create or update what the platform needs, and publish the deployments; a second time changes nothing."""
     if only_plan and destroy:
         raise click.UsageError("--plan and --destroy exclude each other")
-    from cli.services import plain_errors
+    from cli.services import adopt_configured, plain_errors
 
     with plain_errors():
+        adopt_configured()
         if destroy:
             _destroy()
         elif only_plan:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 if TYPE_CHECKING:
     from platforms.settings import Settings
+
+READY: Final = 400.0
+"""Seconds that `up` gives the services to start, the runs that it caused to end and the endpoints to get ready."""
 
 
 @click.command()
@@ -23,25 +28,38 @@ def up(detach: bool) -> None:
 
     Without `--detach` it runs until Ctrl-C and then stops everything.
     """
-    from cli import dotenv
     from platforms.local import control
 
-    settings = _settings()
+    settings, deadline, since = _settings(), time.monotonic() + READY, datetime.now(UTC)
     with plain_errors(), _interruptible():
         started = control.start(settings, click.echo, tied=not detach)
-        dotenv.write(settings)
-        if not started:
-            click.echo(f"already running: Prefect at {settings.prefect_url}")
-            return
-        control.adopt(settings)
-        from cli import bootstrap
-
-        with _stopped_by_interrupt(settings):
-            bootstrap.settle(settings, click.echo)
-        click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")
-        if not detach:
+        with _stopped_by_interrupt(settings) if started else nullcontext():
+            if not started:
+                click.echo(f"already running: Prefect at {settings.prefect_url}")
+            _bring_up(settings, deadline, since, stays=started and not detach)
+        if started and not detach:
             with suppress(KeyboardInterrupt), _stopped_by_interrupt(settings):
                 control.follow(settings)
+
+
+def _bring_up(settings: Settings, deadline: float, since: datetime, *, stays: bool) -> None:
+    """Wait until all is settled; services that stay in the foreground outlive an error, which is mended on them."""
+    from cli import dotenv
+    from platforms.errors import PlatformError
+    from platforms.local import control
+
+    dotenv.write(settings)
+    control.adopt(settings)
+    from cli import bootstrap
+
+    try:
+        bootstrap.settle(settings, click.echo, deadline, since)
+    except PlatformError as error:
+        if not stays:
+            raise
+        click.echo(f"Error: {error}\nthe services run on: Ctrl-C stops them", err=True)
+        return
+    click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")
 
 
 @click.command()
@@ -63,7 +81,8 @@ def status(as_json: bool) -> None:
     from platforms.local import overview
     from platforms.settings import Settings
 
-    content = overview.describe(Settings())
+    with plain_errors():
+        content = overview.describe(Settings())
     click.echo(json.dumps(content, indent=2) if as_json else overview.table(content))
 
 
@@ -77,6 +96,18 @@ def adopt_running() -> None:
     if not control.running(settings.state_dir):
         raise PlatformError(f"nothing runs in {settings.state_dir}: start it by `ridgeline up`")
     control.adopt(settings)
+
+
+def adopt_configured() -> Settings:
+    """Make this process a client, with its password, of the server that the settings name, whether it runs or not."""
+    from platforms.local import control
+    from platforms.settings import Settings
+
+    settings = Settings()
+    # Prefect makes its home in it.
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    control.adopt(settings)
+    return settings
 
 
 def _settings() -> Settings:

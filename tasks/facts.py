@@ -13,7 +13,9 @@ from platforms.values import EndpointSpec, Environment, Image, JournalEntry, Mod
 JUDGED = ("registered", "rejected", "forced")
 WITHDRAWN = "withdrawn"
 """Action after which an endpoint shall serve nothing until its next release."""
-CONCLUDED = ("rejected in qa", "rejected in prod", "rejected", "superseded")
+FAILED = ("rejected in qa", "rejected in prod")
+"""Actions of a release whose endpoint failed its tests."""
+CONCLUDED = (*FAILED, "rejected", "superseded")
 
 
 def judgements(recipe: str) -> Iterator[JournalEntry]:

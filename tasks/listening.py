@@ -25,6 +25,10 @@ class Listener:
         self._told: set[str] = set()
         self._doubtful = True
 
+    def take_up(self, recipes: Iterable[str]) -> None:
+        """Go on with these recipes; one that is new counts once its deployments are published."""
+        self._recipes = tuple(name for name in recipes if name in self._recipes or starting.is_published(name))
+
     def look(self) -> list[FlowRun]:
         """Start what is told to have arrived. A server that is gone is noticed before anything is taken."""
         if self._doubtful:

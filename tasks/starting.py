@@ -9,13 +9,17 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
 
 from platforms.values import Blob
 from tasks.data import batch_id
@@ -24,6 +28,8 @@ ATTEMPTS: Final = 3
 """Runs that are started for one missing fact before a person has to look."""
 ANY: Final = tuple(StateType)
 UNDER_WAY: Final = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
+SUBJECTS: Final = ("path", "at_least", "model_version")
+"""The parameters that say what a run is about."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Want:
     def deployment(self) -> str:
         """The deployment to run."""
         return f"{self.flow}/{self.recipe}"
+
+    @property
+    def attempts(self) -> list[str]:
+        """The idempotency keys of its runs, in the order of their use."""
+        return [f"{self.key}#{number}" for number in range(1, ATTEMPTS + 1)]
 
 
 def validation(recipe: str, blob: Blob) -> Want:
@@ -66,8 +77,8 @@ def ensure(want: Want) -> FlowRun | None:
     for run in runs_about(want, UNDER_WAY):
         return run
     with get_client(sync_client=True) as client:
-        for attempt in range(1, ATTEMPTS + 1):
-            run = _create(client, want, f"{want.key}#{attempt}")
+        for key in want.attempts:
+            run = _create(client, want, key)
             if run.state is None or not run.state.is_final():
                 return run
     return None
@@ -76,7 +87,21 @@ def ensure(want: Want) -> FlowRun | None:
 def first_attempt(want: Want) -> FlowRun:
     """The run of an arrival that was just seen; the same arrival twice is one run."""
     with get_client(sync_client=True) as client:
-        return _create(client, want, f"{want.key}#1")
+        return _create(client, want, want.attempts[0])
+
+
+def attempts(want: Want) -> list[FlowRun]:
+    """The runs that were started for a want, the first one first; those that an event started have other keys."""
+    with get_client(sync_client=True) as client:
+        wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=want.attempts))
+        runs = client.read_flow_runs(flow_run_filter=wanted)
+    return sorted(runs, key=lambda run: run.idempotency_key or "")
+
+
+def is_exhausted(want: Want) -> bool:
+    """Whether `ensure` would start nothing more: all attempts have ended, and nothing is under way."""
+    ended = [run for run in attempts(want) if run.state is not None and run.state.is_final()]
+    return len(ended) == ATTEMPTS and not runs_about(want, UNDER_WAY)
 
 
 def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:
@@ -84,6 +109,16 @@ def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(f"retrain/{recipe}")
         return client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": recipe, **parameters})
+
+
+def is_published(recipe: str) -> bool:
+    """Whether the recipe has its deployments; `publish` makes that of `reconcile` last."""
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(f"reconcile/{recipe}")
+        except ObjectNotFound:
+            return False
+    return True
 
 
 def greet_server() -> None:
@@ -110,6 +145,19 @@ def runs_about(want: Want, types: tuple[StateType, ...]) -> list[FlowRun]:
         )
         runs = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return [run for run in runs if _is_about(run.parameters.get(want.parameter), want)]
+
+
+def under_way(recipe: str) -> list[FlowRun]:
+    """The recipe's runs that are not over and are about something; those that the clock starts are about nothing."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(UNDER_WAY)))
+            ),
+            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[recipe])),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        )
+    return [run for run in runs if any(run.parameters.get(name) is not None for name in SUBJECTS)]
 
 
 def _is_about(value: object, want: Want) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import pytest
@@ -16,6 +17,8 @@ from platforms.values import Change
 from tasks import provisioning
 
 PLAN = [Change("group g", "same"), Change("cluster c", "update", "maxNodeCount: 2 -> 7"), Change("queue q", "create")]
+
+pytestmark = pytest.mark.usefixtures("own_environment")
 
 
 def run(*arguments: str, text: str = "") -> Result:
@@ -64,6 +67,19 @@ def test_the_end_of_the_flow_is_the_exit_code(
     monkeypatch.setattr(NoInfrastructure, "chosen", chosen)
     done = run()
     assert (done.exit_code, done.output) == (code, told)
+
+
+def test_provisioning_authenticates(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+
+    def ended(return_state: bool) -> State:
+        seen.append(os.environ.get("PREFECT_API_AUTH_STRING"))
+        return Completed(name="Complete", message="all")
+
+    monkeypatch.setenv("RIDGELINE_PREFECT_AUTH", "ada:lovelace")
+    monkeypatch.setattr(flow, "provision", ended)
+    assert run().exit_code == 0
+    assert seen == ["ada:lovelace"]
 
 
 @pytest.mark.parametrize("answers", [True, False])

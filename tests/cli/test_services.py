@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from cli import bootstrap, dotenv
 from cli.main import main
 from platforms import settings as settings_module
 from platforms.errors import PlatformError
-from platforms.local import control
+from platforms.local import control, record
 from platforms.settings import Settings
 
 
@@ -28,6 +30,7 @@ class Services:
         self.calls: list[str] = []
         self.running = False
         self.settings: Settings | None = None
+        self.deadline = 0.0
 
     def start(self, settings: Settings, report: Callable[[str], None], *, tied: bool) -> bool:
         self.settings = settings
@@ -39,8 +42,9 @@ class Services:
         self.calls.append("stop")
         return self.running
 
-    def settle(self, settings: Settings, report: Callable[[str], None]) -> None:
+    def settle(self, settings: Settings, report: Callable[[str], None], deadline: float, since: datetime) -> None:
         self.calls.append("settle")
+        self.deadline = deadline
 
     def follow(self, settings: Settings) -> None:
         self.calls.append("follow")
@@ -79,7 +83,40 @@ def test_up_on_a_running_one_says_so(services: Services) -> None:
     result = invoke("up", "--detach")
     assert result.exit_code == 0
     assert "already running" in result.output
-    assert "settle" not in services.calls
+    assert services.calls == ["start", "write", "settle"]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_an_interrupt_right_after_the_start_ends_what_was_started_and_nothing_else(
+    services: Services, monkeypatch: pytest.MonkeyPatch, running: bool
+) -> None:
+    services.running = running
+    monkeypatch.setattr(dotenv, "write", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    result = invoke("up", "--detach")
+    assert result.exit_code == 1
+    assert services.calls == ["start", *([] if running else ["stop"])]
+
+
+def test_the_time_that_the_services_take_to_start_counts(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(settings: Settings, report: object, *, tied: bool) -> bool:
+        started.append(time.monotonic())
+        return True
+
+    started: list[float] = []
+    monkeypatch.setattr(control, "start", start)
+    invoke("up", "--detach")
+    assert services.deadline <= started[0] + 400
+
+
+def test_services_in_the_foreground_outlive_a_failed_run(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise PlatformError("nothing serves diabetes")
+
+    monkeypatch.setattr(bootstrap, "settle", fail)
+    result = invoke("up")
+    assert "Error: nothing serves diabetes" in result.stderr
+    assert "ready:" not in result.stdout
+    assert services.calls == ["start tied", "write", "follow", "stop"]
 
 
 def test_an_interrupted_start_is_a_failure_and_leaves_nothing(
@@ -148,3 +185,15 @@ def test_status_is_one_json_document() -> None:
     assert result.stderr == ""
     assert json.loads(result.stdout) == {"platform": "local", "services": [], "endpoints": [], "prefect_url": None}
     assert invoke("status").output.startswith("nothing runs")
+
+
+def test_an_unreadable_endpoint_is_told_without_a_traceback(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "running", lambda _: record.Record("up", 1, 0.0, settings.prefect_url, []))
+    file = settings.state_dir / "endpoints" / "diabetes" / "prod.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    result = invoke("status")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file} cannot be read")

@@ -106,3 +106,19 @@ def test_nothing_is_taken_while_the_server_is_gone(told: Told) -> None:
     assert told.asked == 0
     [run] = listener.look()
     assert run.parameters == {"recipe": "diabetes", "path": "landing/diabetes/x.csv"}
+
+
+def test_a_recipe_that_comes_later_is_heard_once_it_is_published(
+    told: Told, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = Listener([])
+    blob = Blob("landing/diabetes/late.csv", 1, "e")
+    listener.take_up(["diabetes", "unpublished"])
+    told.waiting = [Blob("landing/unpublished/x.csv", 1, "e"), blob]
+    [run] = listener.look()
+    assert run.parameters == {"recipe": "diabetes", "path": blob.path}
+    assert "landing/unpublished/x.csv" in caplog.text
+    asked: list[str] = []
+    monkeypatch.setattr(starting, "is_published", asked.append)
+    listener.take_up(["diabetes"])
+    assert asked == [], "a known recipe costs no question"

@@ -231,3 +231,33 @@ def test_a_completed_run_whose_fact_is_missing_does_not_count(loop_platform: Pla
 def test_an_image_reference_of_the_journal_is_an_image() -> None:
     image = Image("diabetes:1-abc", "f" * 64)
     assert Image.parse(image.reference) == image
+
+
+def test_the_attempts_of_an_arrival_are_its_own(loop_platform: Platform, landed: Land) -> None:
+    landed("seed.csv", seed_csv())
+    [first] = reconciling.missing("diabetes")
+    starting.first_attempt(first)
+    landed("seed.csv", seed_csv(slice(60)))
+    [second] = reconciling.missing("diabetes")
+    assert starting.attempts(second) == []
+    run = starting.first_attempt(second)
+    assert [attempt.id for attempt in starting.attempts(second)] == [run.id]
+
+
+def test_a_want_is_exhausted_when_its_last_attempt_has_ended(loop_platform: Platform, data: int) -> None:
+    want = starting.judgement("diabetes", data)
+    while run := starting.ensure(want):
+        assert not starting.is_exhausted(want)
+        end(run, Failed())
+    assert starting.is_exhausted(want)
+    starting.start_retrain("diabetes", {"at_least": data})
+    assert not starting.is_exhausted(want)
+
+
+def test_what_is_under_way_is_about_something(loop_platform: Platform, data: int) -> None:
+    assert starting.under_way("diabetes") == []
+    starting.start_retrain("diabetes", {})
+    run = starting.start_retrain("diabetes", {"at_least": data})
+    assert [found.id for found in starting.under_way("diabetes")] == [run.id]
+    end(run, Completed())
+    assert starting.under_way("diabetes") == []

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from prefect.states import Completed, Running
+
+from cli import bootstrap
+from cli.chain import ChainError
+from platforms.settings import Settings
+from platforms.values import Blob, EndpointStatus, Environment, Image, JournalEntry, ModelVersion
+from recipes import catalog
+from tasks import starting
+from tests.cli.scripted import BLOB, EARLIER, Script, accepted, entry, run_of
+
+RELEASE = starting.conclusion("diabetes", 5)
+
+
+@dataclass
+class Facts:
+    """A platform of which a test says what is in it."""
+
+    script: Script
+    landed: list[Blob] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    models: list[ModelVersion] = field(default_factory=list)
+    champion_version: int | None = None
+    ready: bool = True
+
+    def waiting(self, prefix: str) -> list[Blob]:
+        return self.landed
+
+    def write(self, path: str, content: bytes) -> Blob:
+        self.written.append(path)
+        return replace(BLOB, path=path)
+
+    def versions(self, recipe: str) -> list[ModelVersion]:
+        return self.models
+
+    def champion(self, recipe: str) -> ModelVersion | None:
+        version = self.champion_version
+        return None if version is None else ModelVersion(recipe, version, {})
+
+    def entries(self, recipe: str) -> list[JournalEntry]:
+        return self.script.entries
+
+    def status(self, recipe: str, environment: Environment) -> EndpointStatus:
+        image = Image("diabetes:5-abc", "f" * 64)
+        return EndpointStatus(recipe, environment, "http://127.0.0.1:1", 5, image, self.ready)
+
+    def release(self, version: int) -> None:
+        """What a release leaves that went well."""
+        self.champion_version = version
+        self.script.missing.clear()
+        self.script.entries.append(entry("released", version, "prod"))
+
+
+@pytest.fixture
+def world(script: Script, monkeypatch: pytest.MonkeyPatch) -> Facts:
+    """An empty installation with one recipe; publishing does nothing."""
+    made = Facts(script)
+    storage = SimpleNamespace(list=made.waiting, write=made.write)
+    platform = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made)
+    monkeypatch.setattr(bootstrap, "current", lambda: platform)
+    monkeypatch.setattr(bootstrap, "publish", lambda *_: None)
+    monkeypatch.setattr(catalog, "names", lambda: ["diabetes"])
+    return made
+
+
+def settle(script: Script, seconds: float = 60) -> None:
+    since = datetime.now(UTC) - timedelta(seconds=1)
+    bootstrap.settle(Settings(), script.report, time.monotonic() + seconds, since)
+
+
+def test_seed_data_is_followed_to_production(script: Script, world: Facts) -> None:
+    script.attempts = [accepted(1)]
+    script.then = [lambda: script.entries.append(entry("registered", 5, data=1)), lambda: world.release(5)]
+    settle(script)
+    assert world.written == ["landing/diabetes/seed.csv"]
+    assert script.lines[-1] == "endpoints of diabetes are ready"
+
+
+def test_an_installation_in_order_is_not_waited_for(script: Script, world: Facts) -> None:
+    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 5
+    script.entries = [entry("rejected in qa", 4, "qa", at=EARLIER)]
+    settle(script)
+    assert (world.written, script.lines) == ([], ["deployments are published", "endpoints of diabetes are ready"])
+
+
+def test_a_first_model_that_is_rejected_is_an_error(script: Script, world: Facts) -> None:
+    script.attempts, script.entries = (
+        [accepted(1)],
+        [entry("registered", 5, data=1), entry("rejected in qa", 5, "qa")],
+    )
+    with pytest.raises(ChainError, match="model version 5 of diabetes was rejected in qa: a reason; mend the cause"):
+        settle(script)
+
+
+def test_a_first_model_that_was_rejected_long_ago_serves_nothing_still(script: Script, world: Facts) -> None:
+    world.models, script.entries = [ModelVersion("diabetes", 5, {})], [entry("rejected in qa", 5, "qa", at=EARLIER)]
+    with pytest.raises(ChainError, match="nothing serves diabetes: model version 5 of diabetes was rejected in qa"):
+        settle(script)
+
+
+def test_seed_data_that_is_refused_is_an_error(script: Script, world: Facts) -> None:
+    script.attempts = [run_of(Completed(name="Quarantined", message="column 'bmi' is missing"))]
+    with pytest.raises(
+        ChainError, match="validate-data ended Quarantined: column 'bmi' is missing; `ridgeline ingest`"
+    ):
+        settle(script)
+
+
+def test_a_recipe_without_data_is_no_error(script: Script, world: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(catalog.load("diabetes"), seed_data=pd.DataFrame)
+    monkeypatch.setattr(catalog, "load", lambda _: recipe)
+    settle(script)
+    assert (world.written, script.lines[-1]) == ([], "diabetes waits for its first data")
+
+
+def test_what_reconcile_starts_is_waited_for(script: Script, world: Facts) -> None:
+    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 4
+    script.missing, script.under_way = [RELEASE], [run_of(Running())]
+    script.then = [lambda: None, lambda: world.release(5), script.under_way.clear]
+    settle(script)
+    assert script.then == []
+    assert script.lines[1:3] == ["waiting for release/diabetes with model_version=5", "waiting for run a run"]
+
+
+def test_a_release_of_reconcile_that_fails_its_tests_is_an_error(script: Script, world: Facts) -> None:
+    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 4
+    script.missing = [RELEASE]
+    script.then = [lambda: script.entries.append(entry("rejected in prod", 5, "prod")), script.missing.clear]
+    with pytest.raises(ChainError, match="version 5 of diabetes was rejected in prod"):
+        settle(script)
+
+
+def test_what_was_tried_in_vain_is_told_and_not_waited_for(script: Script, world: Facts) -> None:
+    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 4
+    script.missing, script.exhausted = [RELEASE], True
+    with pytest.raises(ChainError, match=r"release/diabetes with model_version=5 was tried 3 times in vain"):
+        settle(script)
+
+
+def test_the_time_is_bounded(script: Script, world: Facts) -> None:
+    world.models, world.champion_version, world.ready = [ModelVersion("diabetes", 5, {})], 5, False
+    with pytest.raises(ChainError, match="endpoints of diabetes are not ready: see `ridgeline status`"):
+        settle(script, seconds=-1)
+    script.missing = [RELEASE]
+    with pytest.raises(ChainError, match="release/diabetes with model_version=5 did not end in time"):
+        settle(script, seconds=-1)
+
+
+def test_what_is_wrong_with_one_recipe_keeps_no_other_from_its_data(
+    script: Script, world: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "names", lambda: ["diabetes", "wine"])
+    recipe = catalog.load("diabetes")
+    monkeypatch.setattr(catalog, "load", lambda _: recipe)
+    script.attempts = [run_of(Completed(name="Quarantined"))]
+    with pytest.raises(ChainError, match=r"(?s)nothing serves diabetes: .*nothing serves wine: "):
+        settle(script)
+    assert world.written == ["landing/diabetes/seed.csv", "landing/wine/seed.csv"]
