@@ -16,6 +16,7 @@ from typing import Final
 from platforms import jobs
 from platforms.azure import costs, run_history
 from platforms.azure.attempts import Attempts
+from platforms.azure.errors import line
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.run_history import RunDetails, RunHistory
@@ -107,7 +108,7 @@ class AzureCompute:
         except AzureError as error:
             where, page = self._workspace.settings.workspace, self._page(name)
             raise PlatformError(
-                f"Azure ML job {name} in workspace {where}: {error}. "
+                f"Azure ML job {name} in workspace {where}: {line(str(error))}. "
                 f"If it was submitted, it goes on: see {page}, and run the same again to attach to it"
             ) from error
         except BaseException:
