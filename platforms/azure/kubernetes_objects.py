@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from platforms.azure.errors import line
 from platforms.azure.templates import Manifest
 from platforms.errors import ConflictError, NotFoundError, PlatformError
 
@@ -176,6 +177,10 @@ class Objects:
     def _call(
         self, method: str, path: str, query: Mapping[str, str], body: object = None, content: str = APPLY
     ) -> Any:  # noqa: ANN401 - the client has no types
+        """The answer, whatever its status; raises urllib3's `HTTPError` if there is none."""
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
         headers = {"Accept": "application/json"} | ({"Content-Type": content} if body else {})
         request = self.client.param_serialize(
             method,
@@ -185,7 +190,11 @@ class Objects:
             body=body,
             auth_settings=["BearerToken"],
         )
-        return self.client.call_api(*request, _request_timeout=SECONDS)
+        try:
+            return self.client.call_api(*request, _request_timeout=SECONDS)
+        except ApiException as error:
+            # An answer, whatever its status, is returned: the client raises only what TLS raised, in its own type.
+            raise HTTPError(line(str(error.reason))) from error
 
 
 def path_of(manifest: Manifest) -> str:
