@@ -17,7 +17,7 @@ from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
-from platforms.errors import NotReadyError
+from platforms.errors import NotFoundError, NotReadyError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 
@@ -87,12 +87,12 @@ class ContainerInstances:
         tags = {ASKED: _tag(spec)} | ({SERVED: _tag(before)} if before else {})
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
         made = container_group.group(GroupParts(spec, self._locate(spec.image), keys, tags), self._settings)
-        live = self._put(spec, made)
-        live = self._await_ready(spec, live)
+        self._put(spec, made)
+        live = self._await_ready(spec)
         self._tag_served(spec)
         return EndpointStatus.of(spec, _url(live), ready=True)
 
-    def _put(self, spec: EndpointSpec, made: ContainerGroup) -> ContainerGroup:
+    def _put(self, spec: EndpointSpec, made: ContainerGroup) -> None:
         from azure.core.exceptions import HttpResponseError
 
         live = self._find(spec.recipe, spec.environment)
@@ -103,22 +103,27 @@ class ContainerInstances:
                 poller = self._groups.begin_create_or_update(
                     *self._place(spec.recipe, spec.environment), made, polling_interval=self._settings.poll_seconds
                 )
-                return poller.result(self._settings.replica_timeout)
+                poller.wait(self._settings.replica_timeout)
             except HttpResponseError as error:
                 if error.error and error.error.code == "InaccessibleImage":
                     raise NotReadyError(error.error.message) from None
                 raise
 
-    def _await_ready(self, spec: EndpointSpec, live: ContainerGroup) -> ContainerGroup:
+    def _await_ready(self, spec: EndpointSpec) -> ContainerGroup:
         end = time.monotonic() + self._settings.replica_timeout
         # For a moment the old container may still answer.
-        while not answering.serves(_url(live), spec):
-            live = self._find(spec.recipe, spec.environment) or live
+        while not answering.serves(_url(live := self._live(spec)), spec):
             if reason := next(_hopeless(live), None):
                 raise NotReadyError(f"{reason}\n{self._explain(spec, live)}")
             if time.monotonic() > end:
                 raise NotReadyError(f"it took over {self._settings.replica_timeout:g} s\n{self._explain(spec, live)}")
             time.sleep(LOOK_SECONDS)
+        return live
+
+    def _live(self, spec: EndpointSpec) -> ContainerGroup:
+        live = self._find(spec.recipe, spec.environment)
+        if live is None:
+            raise NotReadyError(f"container group {self._name(spec.recipe, spec.environment)} was deleted meanwhile")
         return live
 
     def _is_served(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
@@ -142,11 +147,17 @@ class ContainerInstances:
         view = container.instance_view
         for event in (view.events or ())[-LAST_EVENTS:] if view else ():
             yield f"container {container.name}: {event.name}: {event.message}"
-        with told(f"logs of container {container.name}"):
-            logs = self._client.containers.list_logs(
-                *self._place(spec.recipe, spec.environment), container.name, tail=LAST_LINES
-            )
-        yield f"last lines of container {container.name}:\n{(logs.content or '').rstrip()}"
+        yield f"last lines of container {container.name}:\n{self._last_lines(spec, container.name)}"
+
+    def _last_lines(self, spec: EndpointSpec, container: str) -> str:
+        """The last lines of a container's log, or why there are none: one that did not start yet has no log."""
+        place = self._place(spec.recipe, spec.environment)
+        try:
+            with told(f"logs of container {container}", NotFoundError("there are none yet, it did not start")):
+                logs = self._client.containers.list_logs(*place, container, tail=LAST_LINES)
+        except PlatformError as error:
+            return str(error)
+        return (logs.content or "").rstrip()
 
     def _tag_served(self, spec: EndpointSpec) -> None:
         from azure.mgmt.containerinstance.models import Resource

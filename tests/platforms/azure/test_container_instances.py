@@ -84,6 +84,16 @@ def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: 
     assert bench.endpoints.status(bench.recipe, "qa") is None
 
 
+def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench, world: World) -> None:
+    world.faults.operation_seconds = 4.0
+    try:
+        with pytest.raises(NotReadyError, match=r"nothing serves: it took over 1 s\n.*scoring:\nthere are none yet"):
+            bench.changed(replica_timeout=1.0).apply(bench.spec(1, "qa"))
+    finally:
+        world.faults.operation_seconds = 0.0
+    assert bench.endpoints.status(bench.recipe, "qa") is None
+
+
 def test_keys_are_nowhere_but_in_the_secure_volume(bench: AciBench) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     key = bench.secrets.get(status.key_secret).split()[1]
