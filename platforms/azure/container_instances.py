@@ -17,7 +17,7 @@ from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
-from platforms.errors import NotFoundError, NotReadyError, PlatformError
+from platforms.errors import NotFoundError, NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 
@@ -32,6 +32,8 @@ SERVED: Final = "ridgeline-served"
 LOOK_SECONDS: Final = 0.5
 CRASHES: Final = 3
 """Restarts after which a new container is given up."""
+UNPULLED: Final = ("InaccessibleImage", "RegistryErrorResponse")
+"""Codes of a refusal because of the registry: missing, forbidden and unreachable cannot be told from each other."""
 LAST_LINES: Final = 20
 LAST_EVENTS: Final = 5
 
@@ -45,7 +47,7 @@ class ContainerInstances:
         self._locate = locate
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
-        """Serve the image; raises `NotReadyError` with events and last lines, or `PlatformError`."""
+        """Serve the image; raises `NotReadyError`, or `NotStartedError`, with events and last lines, or `PlatformError`."""
         live = self._find(spec.recipe, spec.environment)
         before = _spec(live, SERVED, spec.recipe, spec.environment) if live else None
         if live and before == spec and self._is_served(live, spec):
@@ -54,7 +56,8 @@ class ContainerInstances:
             return self._serve(spec, before)
         except NotReadyError as error:
             undone = self._undo(spec, before)
-            raise NotReadyError(f"{spec} did not become ready with {spec.image.name}, {undone}: {error}") from None
+            told = f"{spec} did not become ready with {spec.image.name}, {undone}: {error}"
+            raise type(error)(told) from None
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
         """What the group serves, or shall serve before it ever did; None if there is no group."""
@@ -93,37 +96,48 @@ class ContainerInstances:
         return EndpointStatus.of(spec, _url(live), ready=True)
 
     def _put(self, spec: EndpointSpec, made: ContainerGroup) -> None:
-        from azure.core.exceptions import HttpResponseError
-
         live = self._find(spec.recipe, spec.environment)
         if live and _fixed(live) != _fixed(made):
             self.withdraw(spec.recipe, spec.environment)  # Azure does not change these in place.
         with told(f"container group {self._name(spec.recipe, spec.environment)}"):
-            try:
-                poller = self._groups.begin_create_or_update(
-                    *self._place(spec.recipe, spec.environment), made, polling_interval=self._settings.poll_seconds
-                )
-                poller.wait(self._settings.replica_timeout)
-            except HttpResponseError as error:
-                if error.error and error.error.code == "InaccessibleImage":
-                    raise NotReadyError(error.error.message) from None
-                raise
+            end = time.monotonic() + self._settings.pull_timeout
+            while reason := self._refused_image(spec, made):
+                if time.monotonic() > end:
+                    raise NotStartedError(reason)
+                time.sleep(LOOK_SECONDS)
+
+    def _refused_image(self, spec: EndpointSpec, made: ContainerGroup) -> str | None:
+        """Create or replace the group; why the registry does not give its image, None if it does."""
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            poller = self._groups.begin_create_or_update(
+                *self._place(spec.recipe, spec.environment), made, polling_interval=self._settings.poll_seconds
+            )
+            poller.wait(self._settings.replica_timeout)
+        except HttpResponseError as error:
+            if error.error and error.error.code in UNPULLED:
+                return str(error.error.message)
+            raise
+        return None
 
     def _await_ready(self, spec: EndpointSpec) -> ContainerGroup:
         end = time.monotonic() + self._settings.replica_timeout
         # For a moment the old container may still answer.
         while not answering.serves(_url(live := self._live(spec)), spec):
             if reason := next(_hopeless(live), None):
-                raise NotReadyError(f"{reason}\n{self._explain(spec, live)}")
+                raise self._failure(spec, live, reason)
             if time.monotonic() > end:
-                raise NotReadyError(f"it took over {self._settings.replica_timeout:g} s\n{self._explain(spec, live)}")
+                raise self._failure(spec, live, f"it took over {self._settings.replica_timeout:g} s")
             time.sleep(LOOK_SECONDS)
         return live
 
     def _live(self, spec: EndpointSpec) -> ContainerGroup:
         live = self._find(spec.recipe, spec.environment)
         if live is None:
-            raise NotReadyError(f"container group {self._name(spec.recipe, spec.environment)} was deleted meanwhile")
+            raise NotStartedError(
+                f"container group {self._name(spec.recipe, spec.environment)} was deleted meanwhile: apply again"
+            )
         return live
 
     def _is_served(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
@@ -139,6 +153,10 @@ class ContainerInstances:
         except NotReadyError as error:
             return f"and {before.image.name} did not come back ({error})"
         return f"{before.image.name} still serves"
+
+    def _failure(self, spec: EndpointSpec, live: ContainerGroup, reason: str) -> NotReadyError:
+        kind = NotReadyError if _has_run(live) else NotStartedError
+        return kind(f"{reason}\n{self._explain(spec, live)}")
 
     def _explain(self, spec: EndpointSpec, live: ContainerGroup) -> str:
         return "\n".join(line for container in live.containers for line in self._told(spec, container))
@@ -212,6 +230,13 @@ def _fixed(found: ContainerGroup) -> object:
 def _is_running(live: ContainerGroup) -> bool:
     states = [each.instance_view.current_state.state for each in live.containers if each.instance_view]
     return live.provisioning_state == "Succeeded" and bool(states) and set(states) == {"Running"}
+
+
+def _has_run(live: ContainerGroup) -> bool:
+    """Whether a container of the group as it is now was started, so that what it does is its image's doing."""
+    views = [each.instance_view for each in live.containers if each.instance_view]
+    ran = any(view.current_state and view.current_state.state in ("Running", "Terminated") for view in views)
+    return any(view.restart_count for view in views) or (ran and live.provisioning_state == "Succeeded")
 
 
 def _hopeless(live: ContainerGroup) -> Iterator[str]:

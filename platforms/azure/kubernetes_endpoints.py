@@ -24,7 +24,7 @@ from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, served_b
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
-from platforms.errors import NotReadyError, PlatformError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment
 
@@ -52,7 +52,7 @@ class KubernetesEndpoints:
         except OvertakenError:
             raise
         except NotReadyError as error:
-            raise NotReadyError(f"{spec} {self._undo(spec, before)}: {error}") from None
+            raise type(error)(f"{spec} {self._undo(spec, before)}: {error}") from None
         self._tracks.note_served(spec)
         return EndpointStatus.of(spec, url, ready=True)
 
@@ -97,7 +97,7 @@ class KubernetesEndpoints:
             rollout.wait(replicas, self._settings.replica_timeout)
         except NotReadyError as error:
             self.end_canary(spec)
-            raise NotReadyError(f"canary of {spec} is gone again: {error}") from None
+            raise type(error)(f"canary of {spec} is gone again: {error}") from None
 
     def end_canary(self, spec: EndpointSpec) -> None:
         """Have no canary, and the autoscaler as it was; no canary is no error."""
@@ -150,7 +150,7 @@ class KubernetesEndpoints:
             service = self._objects.find(SERVICE, self._namespace, name)
             if service is None or time.monotonic() > end:
                 where = f"does not answer at {url}" if url else "got no address"
-                raise NotReadyError(f"its load balancer {where}: see Service {name} in {self._namespace}")
+                raise NotStartedError(f"its load balancer {where}: see Service {name} in {self._namespace}")
             self._objects.await_change(SERVICE, service, LOOK_SECONDS)
         return url
 

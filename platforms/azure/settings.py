@@ -164,6 +164,9 @@ class AzureSettings(BaseSettings):
     replica_timeout: float = Field(default=600.0, gt=0)
     """Seconds until an endpoint must be ready with a new image, else what served before is put back."""
 
+    pull_timeout: float = Field(default=120.0, ge=0)
+    """Seconds that the registry may fail to give an image to an endpoint, until the endpoint's release fails."""
+
     drain_timeout: float = Field(default=10.0, gt=0)
     """Seconds that a replaced replica may take to answer what is in flight."""
 
