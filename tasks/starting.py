@@ -67,16 +67,23 @@ def ensure(want: Want) -> FlowRun | None:
         return run
     with get_client(sync_client=True) as client:
         for attempt in range(1, ATTEMPTS + 1):
-            run = _create(client, want, f"{want.key}#{attempt}")
+            run = _create(client, want, _key(want, attempt))
             if run.state is None or not run.state.is_final():
                 return run
     return None
 
 
+def is_expected(want: Want) -> bool:
+    """Whether the run that brings the wanted fact about is under way or still to be started."""
+    runs = runs_about(want, ANY)
+    attempted = {run.idempotency_key for run in runs} >= {_key(want, attempt) for attempt in range(1, ATTEMPTS + 1)}
+    return not attempted or any(run.state_type in UNDER_WAY for run in runs)
+
+
 def first_attempt(want: Want) -> FlowRun:
     """The run of an arrival that was just seen; the same arrival twice is one run."""
     with get_client(sync_client=True) as client:
-        return _create(client, want, f"{want.key}#1")
+        return _create(client, want, _key(want, 1))
 
 
 def start_retrain(recipe: str, parameters: Mapping[str, object]) -> FlowRun:
@@ -110,6 +117,10 @@ def runs_about(want: Want, types: tuple[StateType, ...]) -> list[FlowRun]:
         )
         runs = client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
     return [run for run in runs if _is_about(run.parameters.get(want.parameter), want)]
+
+
+def _key(want: Want, attempt: int) -> str:
+    return f"{want.key}#{attempt}"
 
 
 def _is_about(value: object, want: Want) -> bool:

@@ -47,7 +47,7 @@ class ContainerInstances:
         self._locate = locate
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
-        """Serve the image; raises `NotReadyError`, or `NotStartedError`, with events and last lines, or `PlatformError`."""
+        """Serve the image; raises `NotReadyError` with events and last lines, or `PlatformError`."""
         live = self._find(spec.recipe, spec.environment)
         before = _spec(live, SERVED, spec.recipe, spec.environment) if live else None
         if live and before == spec and self._is_served(live, spec):

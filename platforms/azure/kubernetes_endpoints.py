@@ -57,13 +57,17 @@ class KubernetesEndpoints:
         return EndpointStatus.of(spec, url, ready=True)
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
-        """What stable serves, or shall serve before its first rollout is complete; None if there is no endpoint."""
+        """What stable served last, or shall serve before its first rollout is complete; None if there is no endpoint.
+
+        It is ready if nothing else was asked for since: after a killed rollout, replicas may serve something else.
+        """
         live = self._tracks.find(recipe, "stable")
         if live is None:
             return None
-        spec = served_by(live, recipe, environment) or asked_of(live, recipe, environment)
+        asked, served = asked_of(live, recipe, environment), served_by(live, recipe, environment)
+        spec = served or asked
         url = self._url(spec)
-        ready = live.get("status", {}).get("readyReplicas", 0) > 0
+        ready = served == asked and live.get("status", {}).get("readyReplicas", 0) > 0
         return EndpointStatus.of(spec, url or "", ready=ready and url is not None)
 
     def withdraw(self, recipe: str, environment: Environment) -> None:

@@ -94,7 +94,9 @@ def test_a_registry_that_is_gone_for_a_while_only_delays(bench: AciBench, world:
 def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench, world: World) -> None:
     world.faults.operation_seconds = 4.0
     try:
-        with pytest.raises(NotStartedError, match=r"nothing serves: it took over 1 s\n.*scoring:\nthere are none yet"):
+        with pytest.raises(
+            NotStartedError, match=r"nothing serves: it took over 1 s\n.*scoring:\nthere are none yet"
+        ):
             bench.changed(replica_timeout=1.0).apply(bench.spec(1, "qa"))
     finally:
         world.faults.operation_seconds = 0.0

@@ -37,9 +37,10 @@ def test_a_refusal_names_cluster_request_and_reason(aks: AksBench, world: World,
 def test_without_a_sign_in_cluster_and_next_step_are_named(aks: AksBench) -> None:
     objects = Objects(lambda: connect(aks.settings, "ridgeline"), "ridgeline", force=False)
     told = r"token for AKS cluster ridgeline: nobody is signed in, run `az login`"
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(PlatformError, match=told):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kubernetes_access, "credential", lambda settings: SignedOut())
-        objects.find(POD, "ridgeline", "x")
+        with pytest.raises(PlatformError, match=told):
+            objects.find(POD, "ridgeline", "x")
 
 
 def test_a_certificate_that_cannot_be_trusted_is_no_answer_and_ends_a_watch(aks: AksBench) -> None:

@@ -62,6 +62,17 @@ def test_after_a_killed_apply_it_is_still_known_what_served(aks: AksBench) -> No
     assert aks.predict(before) == 1.0
 
 
+def test_after_a_killed_apply_nothing_is_ready_until_what_served_is_applied_again(aks_pair: AksBench) -> None:
+    before = aks_pair.endpoints.apply(aks_pair.spec(1))
+    aks_pair.endpoints._tracks.apply(aks_pair.missing(2), "stable", 2)
+    wait_for(lambda: aks_pair.waiting("ImagePullBackOff"))
+    status = aks_pair.endpoints.status(aks_pair.recipe, "prod")
+    assert status is not None
+    assert (aks_pair.ready(), status.image, status.ready) == (1, before.image, False)
+    assert aks_pair.endpoints.apply(aks_pair.spec(1)) == before
+    assert aks_pair.endpoints.status(aks_pair.recipe, "prod") == before
+
+
 def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(aks: AksBench) -> None:
     with pytest.raises(NotStartedError, match=r"(?s)nothing serves.*Failed to pull image .*: not found"):
         aks.endpoints.apply(aks.missing(1))
