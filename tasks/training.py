@@ -37,6 +37,7 @@ def train_candidate(
 ) -> Candidate:
     """Train on a pinned dataset version; the job's log streams into this run and is archived with it.
 
+    What the compute says of the job besides, as that it waits for a machine, is only told.
     An automatic job is one per dataset version: a run that follows a killed one takes over its job.
     Raises `JobFailedError` with the job's last lines.
     """
@@ -50,7 +51,7 @@ def train_candidate(
         logger.info("%s", line)
 
     try:
-        folder = platform.compute.run(job, on_line)
+        folder = platform.compute.run(job, on_line, lambda status: logger.info("%s", status))
     finally:
         platform.storage.write(f"logs/{data.recipe}/{run_id()}/training.log", "\n".join(lines).encode())
     metrics = json.loads((folder / outputs.METRICS).read_text())

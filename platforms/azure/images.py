@@ -23,8 +23,8 @@ from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.errors import NotFoundError, PlatformError
-from platforms.image_context import SHORT, image_of, unheard
-from platforms.jobs import Lines
+from platforms.image_context import SHORT, image_of
+from platforms.jobs import Lines, unheard
 from platforms.protocols import Storage
 from platforms.values import Image
 

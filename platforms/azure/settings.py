@@ -87,6 +87,9 @@ class AzureSettings(BaseSettings):
     idle_seconds: int = Field(default=300, ge=30)
     """Seconds that a node waits for the next job before it goes."""
 
+    queue_timeout: float = Field(default=4 * 3600.0, gt=0)
+    """Seconds that a training job may wait for a node, or not answer, until it is cancelled."""
+
     training_image: str | None = None
     """Base image of the training environment; none takes Azure ML's own for the hardware."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from platforms import selection
 from platforms.errors import JobFailedError
-from platforms.jobs import Usage
+from platforms.jobs import Usage, unheard
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.platform import Platform
@@ -30,7 +30,10 @@ class ScriptedCompute:
     folder: Path
     shift: float = 0.0
 
-    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
+    def run(
+        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = unheard
+    ) -> Path:
+        on_status(f"job {job.name} is Queued")
         on_line(f"training {job.name} on dataset version {job.dataset_version}")
         if self.shift < 0:
             raise JobFailedError(f"job {job.name} ended with 1:\nsingular matrix")
