@@ -88,9 +88,10 @@ class AzureImages:
         """Build in a task run, or attach to the one that builds or has built this context."""
         name = _task_run(image)
         found = self._find(name)
-        if found is None or _status(found) in FAILED:
+        failed = found if found and _outcome(found) in FAILED else None
+        if found is None or failed:
             self._start(name, image, context)
-        return self._follow(name, image, lines)
+        return self._follow(name, image, lines, failed)
 
     def _find(self, name: str) -> TaskRun | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -117,16 +118,24 @@ class AzureImages:
         run = models.TaskRun(location=self._settings.location, properties=properties)
         self._client.task_runs.begin_create(*self._registry, name, run, polling=False)
 
-    def _follow(self, name: str, image: Image, lines: Lines) -> Any:  # noqa: ANN401 - the SDK has no types
-        """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed."""
+    def _follow(self, name: str, image: Image, lines: Lines, before: TaskRun | None) -> Any:  # noqa: ANN401 - as above
+        """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed.
+
+        `before` is an attempt that failed, which the service may still show for a while.
+        """
+        end = time.monotonic() + self._settings.build_timeout
         tail, looks = Tail(lines), 0
         while True:
-            task_run = self._find(name)
-            if task_run and (run := task_run.properties.run_result):
+            found = self._find(name)
+            if found and (run := _run_of(found)) and run.properties.run_id != _run_id(before):
                 complete = tail.read(self._log(run.properties.run_id))
                 looks += run.properties.status in OVER
                 if run.properties.status in OVER and (complete or looks == LAST_LOOKS):
                     break
+            elif found and _run_of(found) is None and _outcome(found) in FAILED and not _is_same(found, before):
+                raise self._refusal(name, image, found)
+            if time.monotonic() > end:
+                raise self._lateness(name, image, found)
             time.sleep(self._settings.poll_seconds)
         lines.end()
         if run.properties.status in FAILED:
@@ -142,6 +151,24 @@ class AzureImages:
         last = "\n".join(lines.last)
         where = f"run {run.properties.run_id} of registry {self._settings.registry}"
         return PlatformError(f"build of image {image.name} failed in {where}: {reason}. Last lines:\n{last}")
+
+    def _refusal(self, name: str, image: Image, task_run: TaskRun) -> PlatformError:
+        return PlatformError(
+            f"build of image {image.name} never ran: task run {name} of registry {self._settings.registry} is "
+            f"{_outcome(task_run)}. Try again; if it stays so, see `az acr taskrun show -r {self._settings.registry} "
+            f"-n {name} -g {self._settings.resource_group}`"
+        )
+
+    def _lateness(self, name: str, image: Image, task_run: TaskRun | None) -> PlatformError:
+        run = _run_id(task_run)
+        step = (
+            f"end it by `az acr task cancel-run -r {self._settings.registry} --run-id {run}`" if run else "try again"
+        )
+        return PlatformError(
+            f"build of image {image.name} is not over after {self._settings.build_timeout:g} s "
+            f"(RIDGELINE_AZURE_BUILD_TIMEOUT): task run {name} of registry {self._settings.registry} is "
+            f"{_outcome(task_run) if task_run else 'not there'}. Wait for it by releasing again, or {step}"
+        )
 
     @property
     def _registry(self) -> tuple[str, str]:
@@ -171,6 +198,23 @@ def _task_run(image: Image) -> str:
     return f"{recipe[: NAME_LENGTH - SHORT - 1]}-{image.digest[:SHORT]}"
 
 
-def _status(task_run: TaskRun) -> str | None:
-    run = task_run.properties.run_result
-    return run.properties.status if run else None
+def _run_of(task_run: TaskRun | None) -> Any:  # noqa: ANN401 - the SDK has no types
+    """The run that a task run began, None before that."""
+    return task_run.properties.run_result if task_run else None
+
+
+def _run_id(task_run: TaskRun | None) -> str | None:
+    run = _run_of(task_run)
+    return str(run.properties.run_id) if run else None
+
+
+def _outcome(task_run: TaskRun) -> str:
+    """How far a task run is: as far as its run, or, without one, as its own provisioning."""
+    run = _run_of(task_run)
+    status = run.properties.status if run else task_run.properties.provisioning_state
+    return str(getattr(status, "value", status))
+
+
+def _is_same(task_run: TaskRun, other: TaskRun | None) -> bool:
+    """Whether both are one attempt: each is put with a tag of its own."""
+    return other is not None and task_run.properties.force_update_tag == other.properties.force_update_tag

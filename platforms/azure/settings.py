@@ -110,6 +110,9 @@ class AzureSettings(BaseSettings):
     build_agent_cpus: int = Field(default=2, ge=1)
     """Processors of the machine that builds an image."""
 
+    build_timeout: float = Field(default=3600.0, gt=0)
+    """Seconds until the build of an image must be over, waiting for its machine included."""
+
     kubernetes_cluster: str = "ridgeline"
     """AKS cluster of the prod endpoints."""
 

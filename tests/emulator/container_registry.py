@@ -63,10 +63,15 @@ class Tasks:
 
     def put(self, call: Call) -> Response:
         """A task run: one that is put again unchanged does not run again."""
-        old, body = self._world.resources.find(call.path), call.body
-        if old is None or _request(old.document) != _request(body):
-            run = self._world.part(Builds).schedule(self._registry(call), body["properties"]["runRequest"])
-            body["properties"] |= {"runId": run["name"], "provisioningState": "Creating"}
+        old, body, builds = self._world.resources.find(call.path), call.body, self._world.part(Builds)
+        if builds.refused:
+            builds.refused -= 1
+            body["properties"] |= {"runId": None, "provisioningState": "Failed"}
+            self._world.resources.put(call.path, body)
+        elif old is None or _request(old.document) != _request(body):
+            run = builds.schedule(self._registry(call), body["properties"]["runRequest"])
+            before = old.document["properties"]["runId"] if old else None
+            body["properties"] |= {"runId": run["name"], "oldRunId": before, "provisioningState": "Creating"}
             self._world.resources.put(call.path, body)
         return answer(self._document(call), 200 if old else 201)
 
@@ -81,8 +86,14 @@ class Tasks:
 
     def _document(self, call: Call) -> Resource:
         """A task run with its run as it is now."""
-        document = self._world.resources.get(call.path).document
-        run = self._world.resources.get(f"{self._registry(call)}/runs/{document['properties'].pop('runId')}").document
+        document, builds = self._world.resources.get(call.path).document, self._world.part(Builds)
+        name, before = document["properties"].pop("runId"), document["properties"].pop("oldRunId", None)
+        if before and builds.old_answers:
+            builds.old_answers -= 1
+            name = before
+        if name is None:
+            return document
+        run = self._world.resources.get(f"{self._registry(call)}/runs/{name}").document
         status = run["properties"]["status"]
         document["properties"] |= {"runResult": run, "provisioningState": status if status in OVER else "Creating"}
         return document

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
-from tests.emulator.builds import Builds
+from tests.emulator.builds import BuildError, Builds
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
@@ -133,6 +135,53 @@ def test_a_failed_build_tells_its_last_lines_and_can_be_tried_again(
         ):
             images.build(context, "diabetes", 1)
     assert "diabetes" in images.build(_with(context, dockerfile), "diabetes", 1).name
+
+
+def test_a_build_that_fails_before_it_has_a_run_is_told_and_can_be_tried_again(
+    images: AzureImages, context: Path, world: World
+) -> None:
+    world.part(Builds).refused = 2
+    for _ in range(2):
+        with pytest.raises(PlatformError, match=r"build of image diabetes:1-\w+ never ran: .* is Failed. Try again"):
+            images.build(context, "diabetes", 1)
+    assert images.pull_reference(images.build(context, "diabetes", 1))
+
+
+def test_the_failure_of_an_earlier_try_is_not_taken_for_this_one(
+    images: AzureImages, context: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds = world.part(Builds)
+    with monkeypatch.context() as patch:
+        patch.setattr(builds, "_build", _refuse)
+        with pytest.raises(PlatformError, match="no disk left"):
+            images.build(context, "diabetes", 1)
+    builds.old_answers = 3
+    assert images.pull_reference(images.build(context, "diabetes", 1))
+    assert builds.old_answers == 0
+
+
+def test_a_build_that_takes_too_long_is_told_and_attached_to(
+    workspace: Workspace, images: AzureImages, store: ImageStore, context: Path, world: World
+) -> None:
+    builds, go = world.part(Builds), threading.Event()
+    build = builds._build
+    hasty = AzureImages(workspace.settings.model_copy(update={"build_timeout": 0.3}), workspace.storage)
+
+    def wait_and_build(*arguments: Any) -> list[dict[str, str]]:
+        go.wait(20)
+        return build(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builds, "_build", wait_and_build)
+        with pytest.raises(PlatformError, match=r"not over after 0.3 s .*BUILD_TIMEOUT.* is Running.*--run-id cf\d+"):
+            hasty.build(context, "diabetes", 1)
+        go.set()
+        image = images.build(context, "diabetes", 1)
+    assert store.pushes.count(image.name) == 1
+
+
+def _refuse(*arguments: object) -> None:
+    raise BuildError("no disk left")
 
 
 def _with(context: Path, dockerfile: str) -> Path:
