@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from platforms.azure import build_source, clients
 from platforms.azure.credentials import credential
 from platforms.azure.errors import told
+from platforms.azure.image_manifests import ImageManifests
 from platforms.azure.settings import AzureSettings
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.errors import NotFoundError, PlatformError
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from azure.mgmt.containerregistrytasks.models import TaskRun
 
 FAILED: Final = frozenset({"Failed", "Canceled", "Error", "Timeout"})
-OVER: Final = FAILED | {"Succeeded"}
+SUCCEEDED: Final = "Succeeded"
+OVER: Final = FAILED | {SUCCEEDED}
 NAME_LENGTH: Final = 50
 """The longest name that a task run may have."""
 
@@ -44,20 +46,21 @@ class AzureImages:
     def __init__(self, settings: AzureSettings, storage: Storage) -> None:
         self._settings = settings
         self._storage = storage
+        self._manifests = ImageManifests(settings)
 
     def build(
         self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = unheard
     ) -> Image:
-        """Build the context folder, or give the image that was built of that digest before.
+        """Build the context folder, or give the image that was built of that digest before and still is there.
 
         Raises:
             PlatformError: The context is not what its manifest says, or the build failed; with its last lines.
         """
         image = image_of(context, recipe, model_version)
-        if not self._is_recorded(image):
-            with told(f"build of image {image.name} in registry {self._settings.registry}"):
+        with told(f"build of image {image.name} in registry {self._settings.registry}"):
+            if not self._is_available(image):
                 run = self._run(image, context, Lines(on_line))
-            self._record(image, run.properties.output_images[0].digest)
+                self._record(image, run.properties.output_images[0].digest)
         return image
 
     def pull_reference(self, image: Image) -> str:
@@ -71,16 +74,16 @@ class AzureImages:
                 "release its model version again"
             ) from None
 
-    def _is_recorded(self, image: Image) -> bool:
+    def _is_available(self, image: Image) -> bool:
+        """Whether the image was built, and the registry was not told to purge it since."""
         try:
-            self._storage.stat(_path(image))
+            reference = self.pull_reference(image)
         except NotFoundError:
             return False
-        return True
+        return self._manifests.exists(_repository(image), reference.partition("@")[2])
 
     def _record(self, image: Image, manifest: str) -> None:
-        repository = image.name.partition(":")[0]
-        reference = f"{self._settings.registry}.azurecr.io/{repository}@{manifest}"
+        reference = f"{self._settings.registry}.azurecr.io/{_repository(image)}@{manifest}"
         content = {"image": image.reference, "reference": reference}
         self._storage.write(_path(image), json.dumps(content).encode())
 
@@ -88,10 +91,17 @@ class AzureImages:
         """Build in a task run, or attach to the one that builds or has built this context."""
         name = _task_run(image)
         found = self._find(name)
-        failed = found if found and _outcome(found) in FAILED else None
-        if found is None or failed:
+        useless = found if found and self._is_useless(found, image) else None
+        if found is None or useless:
             self._start(name, image, context)
-        return self._follow(name, image, lines, failed)
+        return self._follow(name, image, lines, useless)
+
+    def _is_useless(self, task_run: TaskRun, image: Image) -> bool:
+        """Whether a task run gave no image, or one that is gone."""
+        if (outcome := _outcome(task_run)) == SUCCEEDED:
+            manifest = _run_of(task_run).properties.output_images[0].digest
+            return not self._manifests.exists(_repository(image), manifest)
+        return outcome in FAILED
 
     def _find(self, name: str) -> TaskRun | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -121,7 +131,7 @@ class AzureImages:
     def _follow(self, name: str, image: Image, lines: Lines, before: TaskRun | None) -> Any:  # noqa: ANN401 - as above
         """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed.
 
-        `before` is an attempt that failed, which the service may still show for a while.
+        `before` is an attempt of no use, which the service may still show for a while.
         """
         end = time.monotonic() + self._settings.build_timeout
         tail, looks = Tail(lines), 0
@@ -189,12 +199,16 @@ class AzureImages:
         )
 
 
+def _repository(image: Image) -> str:
+    return image.name.partition(":")[0]
+
+
 def _path(image: Image) -> str:
-    return f"images/{image.name.partition(':')[0]}/{image.digest}.json"
+    return f"images/{_repository(image)}/{image.digest}.json"
 
 
 def _task_run(image: Image) -> str:
-    recipe = image.name.partition(":")[0].replace("_", "-")
+    recipe = _repository(image).replace("_", "-")
     return f"{recipe[: NAME_LENGTH - SHORT - 1]}-{image.digest[:SHORT]}"
 
 

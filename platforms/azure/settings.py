@@ -107,6 +107,9 @@ class AzureSettings(BaseSettings):
     registry: str = ""
     """Container registry of the scoring images, without `.azurecr.io`."""
 
+    registry_endpoint: str | None = None
+    """Address of the container registry, unless it is `https://<registry>.azurecr.io`."""
+
     build_agent_cpus: int = Field(default=2, ge=1)
     """Processors of the machine that builds an image."""
 
@@ -261,6 +264,11 @@ class AzureSettings(BaseSettings):
         """Address of the storage account's blobs, without a slash at its end."""
         address = self.storage_endpoint or f"https://{self.storage_account}.blob.core.windows.net"
         return address.rstrip("/")
+
+    @property
+    def registry_address(self) -> str:
+        """Address of the container registry, without a slash at its end."""
+        return (self.registry_endpoint or f"https://{self.registry}.azurecr.io").rstrip("/")
 
     @property
     def queue_address(self) -> str:

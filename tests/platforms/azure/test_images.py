@@ -89,6 +89,41 @@ def test_a_build_whose_record_was_lost_is_found_again(
     assert store.pushes.count(image.name) == 1
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_image_that_was_purged_is_built_again(
+    images: AzureImages, store: ImageStore, context: Path, workspace: Workspace, recorded: bool
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    if not recorded:
+        workspace.storage.move(f"images/diabetes/{image.digest}.json", f"lost/{image.digest}")
+    store.purge(f"ridgelineoffline.azurecr.io/{image.name}")
+    assert images.build(context, "diabetes", 1) == image
+    assert store.locate(images.pull_reference(image))
+    assert store.pushes.count(image.name) == 2
+
+
+def test_a_registry_that_does_not_say_whether_it_has_an_image_is_named(
+    workspace: Workspace, images: AzureImages, context: Path, world: World
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    hasty = AzureImages(workspace.settings.model_copy(update={"retries": 0}), workspace.storage)
+    for fault in (Fault("error", "/v2/diabetes/", status=403), Fault("drop", "/oauth2/")):
+        with world.faults.on(fault), pytest.raises(PlatformError, match=f"image {image.name} in registry ridgeline"):
+            hasty.build(context, "diabetes", 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_question_about_the_manifest_is_asked_again(
+    images: AzureImages, context: Path, store: ImageStore, world: World, kind: Kind
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    faults = [Fault(kind, path, times=2) for path in ("/oauth2/exchange", "/oauth2/token", "/v2/diabetes/")]
+    with world.faults.on(*faults):
+        images.build(context, "diabetes", 1)
+    assert [fault.hits for fault in faults] == [2, 2, 2]
+    assert store.pushes.count(image.name) == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_building_makes_one_image(
     images: AzureImages, store: ImageStore, context: Path, world: World, kind: Kind
