@@ -71,7 +71,7 @@ class KubernetesEndpoints:
         return EndpointStatus.of(spec, url or "", ready=ready and url is not None)
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
-        """Take everything but the log volumes away, and wait until no replica is left."""
+        """Take everything but the log volumes away, and wait until no replica and no load balancer is left."""
         names = EndpointNames.of(recipe)
         sets = [names.set("canary"), names.set("stable")]
         self._objects.delete(AUTOSCALER, self._namespace, names.name)
@@ -84,6 +84,7 @@ class KubernetesEndpoints:
         after = [(SERVICE, names.name), (SERVICE, names.replicas), (NETWORK_POLICY, names.name), (SECRET, names.keys)]
         for kind, name in after:
             self._objects.delete(kind, self._namespace, name)
+        self._await_no_service(recipe)
 
     def rest(self, recipe: str, environment: Environment) -> bool:
         """An endpoint on a cluster stays."""
@@ -134,7 +135,19 @@ class KubernetesEndpoints:
             return f"{failed}, and {before.image.name} did not come back ({error})"
         return f"{failed}, {before.image.name} still serves"
 
+    def _await_no_service(self, recipe: str) -> None:
+        """Return when the Service is gone: the cluster takes its load balancer away first."""
+        name = EndpointNames.of(recipe).name
+        if not self._objects.await_gone(SERVICE, self._namespace, name, self._settings.replica_timeout):
+            raise PlatformError(
+                f"Service {name} in AKS cluster {self._objects.cluster} does not end: its events in namespace "
+                f"{self._namespace} say why its load balancer stays"
+            )
+
     def _apply_shared(self, spec: EndpointSpec) -> None:
+        service = self._objects.find(SERVICE, self._namespace, EndpointNames.of(spec.recipe).name)
+        if service and "deletionTimestamp" in service["metadata"]:
+            self._await_no_service(spec.recipe)  # What is applied to it now would go with it.
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
         scale = self._scale(spec)
         self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale))

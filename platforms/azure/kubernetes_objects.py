@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ REASON_LENGTH: Final = 500
 """Letters of an answer that is no `Status` which an error shows."""
 SECONDS: Final = 30.0
 """Time for one request."""
+GONE_LOOK_SECONDS: Final = 1.0
+"""The longest time between two looks at an object that is to go."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,15 @@ class Objects:
         """Delete an object; one that is gone is no error."""
         with suppress(NotFoundError):
             self._json("DELETE", kind.path(namespace, name))
+
+    def await_gone(self, kind: Kind, namespace: str, name: str, seconds: float) -> bool:
+        """Whether an object that was deleted is gone in time: who has a finalizer on it may do its work first."""
+        end = time.monotonic() + seconds
+        while found := self.find(kind, namespace, name):
+            if time.monotonic() > end:
+                return False
+            self.await_change(kind, found, GONE_LOOK_SECONDS)
+        return True
 
     def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """The last lines of a container's log, or why there are none."""
