@@ -21,3 +21,7 @@ class JobFailedError(PlatformError):
 
 class NotReadyError(PlatformError):
     """An endpoint did not become ready with the new image; what served before still serves."""
+
+
+class NotStartedError(NotReadyError):
+    """The new image never ran: it could not be pulled, scheduled or reached, which says nothing about the model."""

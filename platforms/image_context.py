@@ -15,10 +15,6 @@ SHORT: Final = 12
 """Digits of a digest that name an image."""
 
 
-def unheard(line: str) -> None:
-    """Takes a build's log lines where nobody wants them."""
-
-
 def image_of(context: Path, recipe: str, model_version: int) -> Image:
     """The image that a context folder becomes; raises `PlatformError` where manifest and files differ."""
     digest = digest_of(context)

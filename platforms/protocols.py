@@ -112,8 +112,11 @@ class DatasetStore(Protocol):
 class Compute(Protocol):
     """Where training jobs run."""
 
-    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
-        """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
+    def run(self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = ...) -> Path:
+        """Run the job, or attach to the running or finished one of that name.
+
+        Every log line goes to `on_line`, and to `on_status` what the compute says of the job that is not its log:
+        that it waits for a machine, that it began.
 
         Returns the local folder with the job's outputs (`training.outputs` names the files) and what it took
         (`platforms.jobs.Usage`). An exception raised in the caller, cancellation included, ends the job. Raises

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from prefect import task
 
-from platforms.errors import NotReadyError
+from platforms.errors import NotReadyError, NotStartedError
 from platforms.selection import current
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion
 from tasks.contract import ContractError, check_endpoint
 from tasks.facts import WITHDRAWN
-from tasks.run import run_id
+from tasks.run import run_id, run_logger
 
 
 @task(task_run_name="deploy-{environment}")
 def deploy(model: ModelVersion, image: Image, environment: Environment) -> EndpointStatus:
     """Make the endpoint serve the image and test it; a failing endpoint serves again what it served before.
 
-    Raises `NotReadyError` when the image does not start and `ContractError` with what differed; the journal then
-    says `rejected in <environment>`.
+    Raises `NotReadyError` when the image does not become ready and `ContractError` with what differed; the journal
+    then says `rejected in <environment>`. It says nothing of an image that never ran (`NotStartedError`), or when
+    the platform fails: the release is tried again.
     """
     endpoints = current().endpoints
     before = endpoints.status(model.recipe, environment)
     try:
         status = endpoints.apply(EndpointSpec(model.recipe, environment, image, model.version))
         check_endpoint(model, status)
-    except (ContractError, NotReadyError) as error:
-        _restore(model.recipe, environment, before)
-        _record_failure(model, image, environment, str(error))
-        raise
-    except BaseException:
-        _restore(model.recipe, environment, before)
+    except BaseException as error:
+        try:
+            if isinstance(error, (ContractError, NotReadyError)) and not isinstance(error, NotStartedError):
+                _record_failure(model, image, environment, str(error))
+        finally:
+            _try_to_restore(model.recipe, environment, before)
         raise
     return status
+
+
+def _try_to_restore(recipe: str, environment: Environment, before: EndpointStatus | None) -> None:
+    """Restore; what goes wrong is told beside the error that it must not hide, and `reconcile` makes it good."""
+    try:
+        _restore(recipe, environment, before)
+    except Exception as error:
+        run_logger().error("%s of %s could not be restored: %s", environment, recipe, error)
 
 
 def _restore(recipe: str, environment: Environment, before: EndpointStatus | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import PurePosixPath
 
 from prefect.client.schemas.objects import FlowRun
@@ -24,6 +25,8 @@ class Listener:
         self._missing: set[str] | None = None
         self._told: set[str] = set()
         self._doubtful = True
+        self._restorer = ThreadPoolExecutor(1, "restorer")
+        self._restoring: Future[None] | None = None
 
     def take_up(self, recipes: Iterable[str]) -> None:
         """Go on with these recipes; one that is new counts once its deployments are published."""
@@ -49,9 +52,17 @@ class Listener:
         if known is None:
             known = {key for key, want in wants.items() if want.flow != "validate-data"}
         runs = reconciling.create(want for key, want in wants.items() if key in known)
-        for recipe in self._recipes:
-            reconciling.restore_endpoints.fn(recipe)
+        if self._restoring is None or self._restoring.done():
+            # A rollout may take minutes, and what arrives meanwhile shall not wait for it.
+            self._restoring = self._restorer.submit(self._restore)
         return runs
+
+    def _restore(self) -> None:
+        for recipe in self._recipes:
+            try:
+                reconciling.restore_endpoints.fn(recipe)
+            except Exception as error:
+                log.warning("cannot restore the endpoints of %s now, will try again: %s", recipe, error)
 
     def _hear(self, arrival: Blob | ModelVersion, runs: list[FlowRun]) -> bool:
         recipe = PurePosixPath(arrival.path).parts[1] if isinstance(arrival, Blob) else arrival.recipe

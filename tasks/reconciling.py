@@ -80,18 +80,25 @@ def create_missing_runs(recipe: str) -> list[FlowRun]:
 
 @task
 def restore_endpoints(recipe: str) -> list[Environment]:
-    """Make every endpoint serve what the journal says, unless a release is at work; returns those that did not."""
+    """Make every endpoint serve what the journal says, unless a release is at work or about to be.
+
+    Returns the endpoints that did not. A release that has failed too often keeps nothing from being put right.
+    """
     try:
         with locked(recipe, "release", wait=0):
-            return [name for name in ENVIRONMENTS if not any(_unreleased(recipe)) and _restored(recipe, name)]
+            return [name for name in ENVIRONMENTS if not _is_releasing(recipe) and _restored(recipe, name)]
     except ConflictError:
         return []
+
+
+def _is_releasing(recipe: str) -> bool:
+    return not all(starting.is_exhausted(want) for want in _unreleased(recipe))
 
 
 def _restored(recipe: str, environment: Environment) -> bool:
     endpoints, wanted = current().endpoints, facts.serving(recipe, environment)
     served = endpoints.status(recipe, environment)
-    if wanted is None or (served is not None and served.image == wanted.image):
+    if wanted is None or (served and served.ready and served.image == wanted.image):
         return False
     endpoints.apply(wanted)
     run_logger().warning("%s of %s serves %s again", environment, recipe, wanted.image.name)

@@ -39,6 +39,7 @@ def train_candidate(
 ) -> Candidate:
     """Train on a pinned dataset version; the job's log streams into this run and is archived with it.
 
+    What the compute says of the job besides, as that it waits for a machine, is only told.
     An automatic job is one per dataset version: a run that follows a killed one takes over its job.
     Raises `JobFailedError` with the job's last lines.
     """
@@ -51,7 +52,7 @@ def train_candidate(
             log.write(f"{line}\n")
             logger.info("%s", line)
 
-        folder = platform.compute.run(job, on_line)
+        folder = platform.compute.run(job, on_line, lambda status: logger.info("%s", status))
     metrics = json.loads((folder / outputs.METRICS).read_text())
     used = json.loads((folder / outputs.RESULT).read_text())["parameters"]
     usage = Usage.read(folder)

@@ -16,9 +16,10 @@ from typing import Final
 from platforms import jobs
 from platforms.azure import costs, run_history
 from platforms.azure.attempts import Attempts
+from platforms.azure.errors import line
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
-from platforms.azure.run_history import RunDetails, RunHistory
+from platforms.azure.run_history import RunDetails, RunHistory, Waiting
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.azure.training_job import JobFactory, outputs_path
 from platforms.errors import PlatformError
@@ -38,14 +39,18 @@ class AzureCompute:
         self._factory = JobFactory(workspace, root, timeout)
         self._history = RunHistory(workspace)
 
-    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
-        """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
+    def run(
+        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = jobs.unheard
+    ) -> Path:
+        """Run the job, or attach to the running or finished one of that name.
+
+        Every log line goes to `on_line`, every change of its state to `on_status`.
 
         Returns:
             The folder with the job's outputs, downloaded.
 
         Raises:
-            JobFailedError: The job failed or was cancelled; the message ends with its last lines.
+            JobFailedError: The job failed, was cancelled or got no node in time; it ends with its last lines.
             PlatformError: Azure could not be asked any more; the job goes on, and the next run attaches to it.
         """
         lines = jobs.Lines(on_line)
@@ -53,7 +58,7 @@ class AzureCompute:
         with self._cancelled_on_exception(name):
             if is_new:
                 self._submit(job, name)
-            details = self._follow(name, lines)
+            details = self._follow(job, name, lines, Waiting(name, on_status))
         if details.ended_badly:
             raise jobs.failure(job, _reason(name, details), self._page(name), lines)
         return self._outputs(job, name, details, lines)
@@ -84,18 +89,28 @@ class AzureCompute:
                     if error.status_code != 403 or attempt == SUBMISSIONS - 1:
                         raise
 
-    def _follow(self, name: str, lines: jobs.Lines) -> RunDetails:
-        """Hand on the job's lines until it is over."""
+    def _follow(self, job: TrainingJob, name: str, lines: jobs.Lines, waiting: Waiting) -> RunDetails:
+        """Hand on the job's lines until it is over; raises `JobFailedError` if it waits too long."""
         tails = {log: Tail(lines) for log in run_history.LOGS}
         looks = 0
         while True:
             details = self._history.details(name)
+            if waiting.seconds(details.status) > self._workspace.settings.queue_timeout:
+                raise jobs.failure(job, self._why_waiting(name, details), self._page(name), lines)
             read = [tail.read(details.logs[log]) for log, tail in tails.items() if log in details.logs]
             looks += details.is_over
             if details.is_over and (all(read) or looks == LAST_LOOKS):
                 lines.end()
                 return details
             time.sleep(self._workspace.settings.poll_seconds)
+
+    def _why_waiting(self, name: str, details: RunDetails) -> str:
+        settings = self._workspace.settings
+        told = "; ".join(self._history.allocation_errors()) or "Azure tells no error: see its quota and its nodes"
+        return (
+            f"job {name} got no further than {details.status} for {settings.queue_timeout:g} s and is cancelled "
+            f"(RIDGELINE_AZURE_QUEUE_TIMEOUT). Compute cluster {settings.cluster}: {told}"
+        )
 
     @contextmanager
     def _cancelled_on_exception(self, name: str) -> Iterator[None]:
@@ -107,7 +122,7 @@ class AzureCompute:
         except AzureError as error:
             where, page = self._workspace.settings.workspace, self._page(name)
             raise PlatformError(
-                f"Azure ML job {name} in workspace {where}: {error}. "
+                f"Azure ML job {name} in workspace {where}: {line(str(error))}. "
                 f"If it was submitted, it goes on: see {page}, and run the same again to attach to it"
             ) from error
         except BaseException:

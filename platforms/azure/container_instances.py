@@ -17,7 +17,7 @@ from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
-from platforms.errors import NotReadyError
+from platforms.errors import NotFoundError, NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 
@@ -32,6 +32,8 @@ SERVED: Final = "ridgeline-served"
 LOOK_SECONDS: Final = 0.5
 CRASHES: Final = 3
 """Restarts after which a new container is given up."""
+UNPULLED: Final = ("InaccessibleImage", "RegistryErrorResponse")
+"""Codes of a refusal because of the registry: missing, forbidden and unreachable cannot be told from each other."""
 LAST_LINES: Final = 20
 LAST_EVENTS: Final = 5
 
@@ -54,7 +56,8 @@ class ContainerInstances:
             return self._serve(spec, before)
         except NotReadyError as error:
             undone = self._undo(spec, before)
-            raise NotReadyError(f"{spec} did not become ready with {spec.image.name}, {undone}: {error}") from None
+            told = f"{spec} did not become ready with {spec.image.name}, {undone}: {error}"
+            raise type(error)(told) from None
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
         """What the group serves, or shall serve before it ever did; None if there is no group."""
@@ -87,38 +90,54 @@ class ContainerInstances:
         tags = {ASKED: _tag(spec)} | ({SERVED: _tag(before)} if before else {})
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
         made = container_group.group(GroupParts(spec, self._locate(spec.image), keys, tags), self._settings)
-        live = self._put(spec, made)
-        live = self._await_ready(spec, live)
+        self._put(spec, made)
+        live = self._await_ready(spec)
         self._tag_served(spec)
         return EndpointStatus.of(spec, _url(live), ready=True)
 
-    def _put(self, spec: EndpointSpec, made: ContainerGroup) -> ContainerGroup:
-        from azure.core.exceptions import HttpResponseError
-
+    def _put(self, spec: EndpointSpec, made: ContainerGroup) -> None:
         live = self._find(spec.recipe, spec.environment)
         if live and _fixed(live) != _fixed(made):
             self.withdraw(spec.recipe, spec.environment)  # Azure does not change these in place.
         with told(f"container group {self._name(spec.recipe, spec.environment)}"):
-            try:
-                poller = self._groups.begin_create_or_update(
-                    *self._place(spec.recipe, spec.environment), made, polling_interval=self._settings.poll_seconds
-                )
-                return poller.result(self._settings.replica_timeout)
-            except HttpResponseError as error:
-                if error.error and error.error.code == "InaccessibleImage":
-                    raise NotReadyError(error.error.message) from None
-                raise
+            end = time.monotonic() + self._settings.pull_timeout
+            while reason := self._refused_image(spec, made):
+                if time.monotonic() > end:
+                    raise NotStartedError(reason)
+                time.sleep(LOOK_SECONDS)
 
-    def _await_ready(self, spec: EndpointSpec, live: ContainerGroup) -> ContainerGroup:
+    def _refused_image(self, spec: EndpointSpec, made: ContainerGroup) -> str | None:
+        """Create or replace the group; why the registry does not give its image, None if it does."""
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            poller = self._groups.begin_create_or_update(
+                *self._place(spec.recipe, spec.environment), made, polling_interval=self._settings.poll_seconds
+            )
+            poller.wait(self._settings.replica_timeout)
+        except HttpResponseError as error:
+            if error.error and error.error.code in UNPULLED:
+                return str(error.error.message)
+            raise
+        return None
+
+    def _await_ready(self, spec: EndpointSpec) -> ContainerGroup:
         end = time.monotonic() + self._settings.replica_timeout
         # For a moment the old container may still answer.
-        while not answering.serves(_url(live), spec):
-            live = self._find(spec.recipe, spec.environment) or live
+        while not answering.serves(_url(live := self._live(spec)), spec):
             if reason := next(_hopeless(live), None):
-                raise NotReadyError(f"{reason}\n{self._explain(spec, live)}")
+                raise self._failure(spec, live, reason)
             if time.monotonic() > end:
-                raise NotReadyError(f"it took over {self._settings.replica_timeout:g} s\n{self._explain(spec, live)}")
+                raise self._failure(spec, live, f"it took over {self._settings.replica_timeout:g} s")
             time.sleep(LOOK_SECONDS)
+        return live
+
+    def _live(self, spec: EndpointSpec) -> ContainerGroup:
+        live = self._find(spec.recipe, spec.environment)
+        if live is None:
+            raise NotStartedError(
+                f"container group {self._name(spec.recipe, spec.environment)} was deleted meanwhile: apply again"
+            )
         return live
 
     def _is_served(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
@@ -135,6 +154,10 @@ class ContainerInstances:
             return f"and {before.image.name} did not come back ({error})"
         return f"{before.image.name} still serves"
 
+    def _failure(self, spec: EndpointSpec, live: ContainerGroup, reason: str) -> NotReadyError:
+        kind = NotReadyError if _has_run(live) else NotStartedError
+        return kind(f"{reason}\n{self._explain(spec, live)}")
+
     def _explain(self, spec: EndpointSpec, live: ContainerGroup) -> str:
         return "\n".join(line for container in live.containers for line in self._told(spec, container))
 
@@ -142,11 +165,17 @@ class ContainerInstances:
         view = container.instance_view
         for event in (view.events or ())[-LAST_EVENTS:] if view else ():
             yield f"container {container.name}: {event.name}: {event.message}"
-        with told(f"logs of container {container.name}"):
-            logs = self._client.containers.list_logs(
-                *self._place(spec.recipe, spec.environment), container.name, tail=LAST_LINES
-            )
-        yield f"last lines of container {container.name}:\n{(logs.content or '').rstrip()}"
+        yield f"last lines of container {container.name}:\n{self._last_lines(spec, container.name)}"
+
+    def _last_lines(self, spec: EndpointSpec, container: str) -> str:
+        """The last lines of a container's log, or why there are none: one that did not start yet has no log."""
+        place = self._place(spec.recipe, spec.environment)
+        try:
+            with told(f"logs of container {container}", NotFoundError("there are none yet, it did not start")):
+                logs = self._client.containers.list_logs(*place, container, tail=LAST_LINES)
+        except PlatformError as error:
+            return str(error)
+        return (logs.content or "").rstrip()
 
     def _tag_served(self, spec: EndpointSpec) -> None:
         from azure.mgmt.containerinstance.models import Resource
@@ -201,6 +230,13 @@ def _fixed(found: ContainerGroup) -> object:
 def _is_running(live: ContainerGroup) -> bool:
     states = [each.instance_view.current_state.state for each in live.containers if each.instance_view]
     return live.provisioning_state == "Succeeded" and bool(states) and set(states) == {"Running"}
+
+
+def _has_run(live: ContainerGroup) -> bool:
+    """Whether a container of the group as it is now was started, so that what it does is its image's doing."""
+    views = [each.instance_view for each in live.containers if each.instance_view]
+    ran = any(view.current_state and view.current_state.state in ("Running", "Terminated") for view in views)
+    return any(view.restart_count for view in views) or (ran and live.provisioning_state == "Succeeded")
 
 
 def _hopeless(live: ContainerGroup) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from platforms.azure import credentials
+from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
 from platforms.delta import DeltaStore
 
@@ -24,7 +25,8 @@ def options(settings: AzureSettings) -> dict[str, str]:
     if connection := credentials.connection_string(settings):
         return {**_account(connection), **patience}
     address = credentials.storage_address(settings)
-    token = credentials.storage_identity(settings).get_token(credentials.STORAGE_SCOPE).token
+    with told(f"a token for the tables in {address}"):
+        token = credentials.storage_identity(settings).get_token(credentials.STORAGE_SCOPE).token
     name = settings.storage_account or str(urlsplit(address).hostname).partition(".")[0]
     return {"account_name": name, "azure_endpoint": address, "bearer_token": token, **patience}
 

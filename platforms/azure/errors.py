@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -9,6 +10,8 @@ from typing import Final
 from platforms.errors import PlatformError
 
 FORBIDDEN: Final = (401, 403)
+QUERY: Final = re.compile(r"\?[^\s'\"<>)]*\bsig=[^\s'\"<>)]*")
+"""The part of an address that holds a shared access signature: whoever reads it may do what it allows."""
 
 
 @contextmanager
@@ -19,22 +22,28 @@ def told(what: str, missing: PlatformError | None = None) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
-        raise PlatformError(f"{what}: nobody is signed in, run `az login`: {_line(error.message)}") from error
+        raise PlatformError(f"{what}: nobody is signed in, run `az login`: {line(error.message)}") from error
     except ResourceNotFoundError as error:
         if missing is None or _lacks_container(error):
             raise PlatformError(
-                f"{what}: {_line(error.message)}; `ridgeline provision --plan` shows what is missing"
+                f"{what}: {line(error.message)}; `ridgeline provision --plan` shows what is missing"
             ) from error
         raise missing from None
     except HttpResponseError as error:
         step = "docs/azure.md lists the roles that it needs" if error.status_code in FORBIDDEN else "try again"
-        raise PlatformError(f"{what}: {error.status_code} {_line(error.message)}; {step}") from error
+        raise PlatformError(f"{what}: {error.status_code} {line(error.message)}; {step}") from error
     except AzureError as error:
-        raise PlatformError(f"{what}: {_line(error.message)}; check the network and try again") from error
+        raise PlatformError(f"{what}: {line(error.message)}; check the network and try again") from error
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def address(url: str) -> str:
+    """An address to show to people: without its query, where a shared access signature stands."""
+    return url.partition("?")[0]
+
+
+def line(text: str) -> str:
+    """The text of an error in one line, without shared access signatures."""
+    return QUERY.sub("", " ".join(text.split()))
 
 
 def _lacks_container(error: object) -> bool:

@@ -7,6 +7,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from platforms.azure.errors import told
+
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient, QueueMessage
 
@@ -32,15 +34,26 @@ class Hold:
 
     def delete(self) -> None:
         """Take the message out of the queue. One that somebody else got meanwhile is theirs to delete."""
-        from azure.core.exceptions import ResourceNotFoundError
-
         self._release()
+        with told(f"message {self._message.id} in queue {self._queue.queue_name}"):
+            if not self._is_deleted():
+                log.warning(
+                    "message %s was lost to somebody else: it is handled twice, which does no harm", self._message.id
+                )
+
+    def _is_deleted(self) -> bool:
+        """Whether the message could be deleted; False if it is gone, or was received by somebody else."""
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
         try:
             self._queue.delete_message(self._message)
         except ResourceNotFoundError:
-            log.warning(
-                "message %s was lost to somebody else: it is handled twice, which does no harm", self._message.id
-            )
+            return False
+        except HttpResponseError as error:
+            if getattr(error, "error_code", None) != "PopReceiptMismatch":
+                raise
+            return False
+        return True
 
     def _release(self) -> None:
         self._over.set()

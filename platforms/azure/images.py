@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 from platforms.azure import build_source, clients
 from platforms.azure.credentials import credential
 from platforms.azure.errors import told
+from platforms.azure.image_manifests import ImageManifests
 from platforms.azure.settings import AzureSettings
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.errors import NotFoundError, PlatformError
-from platforms.image_context import SHORT, image_of, unheard
-from platforms.jobs import Lines
+from platforms.image_context import SHORT, image_of
+from platforms.jobs import Lines, unheard
 from platforms.protocols import Storage
 from platforms.values import Image
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from azure.mgmt.containerregistrytasks.models import TaskRun
 
 FAILED: Final = frozenset({"Failed", "Canceled", "Error", "Timeout"})
-OVER: Final = FAILED | {"Succeeded"}
+SUCCEEDED: Final = "Succeeded"
+OVER: Final = FAILED | {SUCCEEDED}
 NAME_LENGTH: Final = 50
 """The longest name that a task run may have."""
 
@@ -44,20 +46,21 @@ class AzureImages:
     def __init__(self, settings: AzureSettings, storage: Storage) -> None:
         self._settings = settings
         self._storage = storage
+        self._manifests = ImageManifests(settings)
 
     def build(
         self, context: Path, recipe: str, model_version: int, on_line: Callable[[str], None] = unheard
     ) -> Image:
-        """Build the context folder, or give the image that was built of that digest before.
+        """Build the context folder, or give the image that was built of that digest before and still is there.
 
         Raises:
             PlatformError: The context is not what its manifest says, or the build failed; with its last lines.
         """
         image = image_of(context, recipe, model_version)
-        if not self._is_recorded(image):
-            with told(f"build of image {image.name} in registry {self._settings.registry}"):
+        with told(f"build of image {image.name} in registry {self._settings.registry}"):
+            if not self._is_available(image):
                 run = self._run(image, context, Lines(on_line))
-            self._record(image, run.properties.output_images[0].digest)
+                self._record(image, run.properties.output_images[0].digest)
         return image
 
     def pull_reference(self, image: Image) -> str:
@@ -71,16 +74,16 @@ class AzureImages:
                 "release its model version again"
             ) from None
 
-    def _is_recorded(self, image: Image) -> bool:
+    def _is_available(self, image: Image) -> bool:
+        """Whether the image was built, and the registry was not told to purge it since."""
         try:
-            self._storage.stat(_path(image))
+            reference = self.pull_reference(image)
         except NotFoundError:
             return False
-        return True
+        return self._manifests.exists(_repository(image), reference.partition("@")[2])
 
     def _record(self, image: Image, manifest: str) -> None:
-        repository = image.name.partition(":")[0]
-        reference = f"{self._settings.registry}.azurecr.io/{repository}@{manifest}"
+        reference = f"{self._settings.registry}.azurecr.io/{_repository(image)}@{manifest}"
         content = {"image": image.reference, "reference": reference}
         self._storage.write(_path(image), json.dumps(content).encode())
 
@@ -88,9 +91,17 @@ class AzureImages:
         """Build in a task run, or attach to the one that builds or has built this context."""
         name = _task_run(image)
         found = self._find(name)
-        if found is None or _status(found) in FAILED:
+        useless = found if found and self._is_useless(found, image) else None
+        if found is None or useless:
             self._start(name, image, context)
-        return self._follow(name, image, lines)
+        return self._follow(name, image, lines, useless)
+
+    def _is_useless(self, task_run: TaskRun, image: Image) -> bool:
+        """Whether a task run gave no image, or one that is gone."""
+        if (outcome := _outcome(task_run)) == SUCCEEDED:
+            manifest = _run_of(task_run).properties.output_images[0].digest
+            return not self._manifests.exists(_repository(image), manifest)
+        return outcome in FAILED
 
     def _find(self, name: str) -> TaskRun | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -117,16 +128,24 @@ class AzureImages:
         run = models.TaskRun(location=self._settings.location, properties=properties)
         self._client.task_runs.begin_create(*self._registry, name, run, polling=False)
 
-    def _follow(self, name: str, image: Image, lines: Lines) -> Any:  # noqa: ANN401 - the SDK has no types
-        """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed."""
+    def _follow(self, name: str, image: Image, lines: Lines, before: TaskRun | None) -> Any:  # noqa: ANN401 - as above
+        """Hand on the build's lines until it is over; returns the run, raises `PlatformError` if it failed.
+
+        `before` is an attempt of no use, which the service may still show for a while.
+        """
+        end = time.monotonic() + self._settings.build_timeout
         tail, looks = Tail(lines), 0
         while True:
-            task_run = self._find(name)
-            if task_run and (run := task_run.properties.run_result):
+            found = self._find(name)
+            if found and (run := _run_of(found)) and run.properties.run_id != _run_id(before):
                 complete = tail.read(self._log(run.properties.run_id))
                 looks += run.properties.status in OVER
                 if run.properties.status in OVER and (complete or looks == LAST_LOOKS):
                     break
+            elif found and _run_of(found) is None and _outcome(found) in FAILED and not _is_same(found, before):
+                raise self._refusal(name, image, found)
+            if time.monotonic() > end:
+                raise self._lateness(name, image, found)
             time.sleep(self._settings.poll_seconds)
         lines.end()
         if run.properties.status in FAILED:
@@ -142,6 +161,24 @@ class AzureImages:
         last = "\n".join(lines.last)
         where = f"run {run.properties.run_id} of registry {self._settings.registry}"
         return PlatformError(f"build of image {image.name} failed in {where}: {reason}. Last lines:\n{last}")
+
+    def _refusal(self, name: str, image: Image, task_run: TaskRun) -> PlatformError:
+        return PlatformError(
+            f"build of image {image.name} never ran: task run {name} of registry {self._settings.registry} is "
+            f"{_outcome(task_run)}. Try again; if it stays so, see `az acr taskrun show -r {self._settings.registry} "
+            f"-n {name} -g {self._settings.resource_group}`"
+        )
+
+    def _lateness(self, name: str, image: Image, task_run: TaskRun | None) -> PlatformError:
+        run = _run_id(task_run)
+        step = (
+            f"end it by `az acr task cancel-run -r {self._settings.registry} --run-id {run}`" if run else "try again"
+        )
+        return PlatformError(
+            f"build of image {image.name} is not over after {self._settings.build_timeout:g} s "
+            f"(RIDGELINE_AZURE_BUILD_TIMEOUT): task run {name} of registry {self._settings.registry} is "
+            f"{_outcome(task_run) if task_run else 'not there'}. Wait for it by releasing again, or {step}"
+        )
 
     @property
     def _registry(self) -> tuple[str, str]:
@@ -162,15 +199,36 @@ class AzureImages:
         )
 
 
+def _repository(image: Image) -> str:
+    return image.name.partition(":")[0]
+
+
 def _path(image: Image) -> str:
-    return f"images/{image.name.partition(':')[0]}/{image.digest}.json"
+    return f"images/{_repository(image)}/{image.digest}.json"
 
 
 def _task_run(image: Image) -> str:
-    recipe = image.name.partition(":")[0].replace("_", "-")
+    recipe = _repository(image).replace("_", "-")
     return f"{recipe[: NAME_LENGTH - SHORT - 1]}-{image.digest[:SHORT]}"
 
 
-def _status(task_run: TaskRun) -> str | None:
-    run = task_run.properties.run_result
-    return run.properties.status if run else None
+def _run_of(task_run: TaskRun | None) -> Any:  # noqa: ANN401 - the SDK has no types
+    """The run that a task run began, None before that."""
+    return task_run.properties.run_result if task_run else None
+
+
+def _run_id(task_run: TaskRun | None) -> str | None:
+    run = _run_of(task_run)
+    return str(run.properties.run_id) if run else None
+
+
+def _outcome(task_run: TaskRun) -> str:
+    """How far a task run is: as far as its run, or, without one, as its own provisioning."""
+    run = _run_of(task_run)
+    status = run.properties.status if run else task_run.properties.provisioning_state
+    return str(getattr(status, "value", status))
+
+
+def _is_same(task_run: TaskRun, other: TaskRun | None) -> bool:
+    """Whether both are one attempt: each is put with a tag of its own."""
+    return other is not None and task_run.properties.force_update_tag == other.properties.force_update_tag

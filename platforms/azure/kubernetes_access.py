@@ -36,7 +36,7 @@ def connect(settings: AzureSettings, cluster: str) -> ApiClient:
     load_kube_config_from_dict(kubeconfig, client_configuration=configuration)
     configuration.retries = _retry(settings)
     if needs_token:
-        configuration.refresh_api_key_hook = EntraToken(settings).refresh
+        configuration.refresh_api_key_hook = EntraToken(settings, cluster).refresh
         configuration.refresh_api_key_hook(configuration)
     return ApiClient(configuration)
 
@@ -44,7 +44,8 @@ def connect(settings: AzureSettings, cluster: str) -> ApiClient:
 class EntraToken:
     """Keeps a client's token valid."""
 
-    def __init__(self, settings: AzureSettings) -> None:
+    def __init__(self, settings: AzureSettings, cluster: str) -> None:
+        self._cluster = cluster
         self._credential = credential(settings)
         self._expires = 0.0
 
@@ -52,7 +53,8 @@ class EntraToken:
         """Put a token into the configuration, unless the one in it lasts."""
         if time.time() < self._expires - MARGIN_SECONDS:
             return
-        token = self._credential.get_token(AKS_SCOPE)
+        with told(f"a token for AKS cluster {self._cluster}"):
+            token = self._credential.get_token(AKS_SCOPE)
         self._expires = token.expires_on
         configuration.api_key["authorization"] = f"Bearer {token.token}"
 

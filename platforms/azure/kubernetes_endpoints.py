@@ -24,7 +24,7 @@ from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, served_b
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
-from platforms.errors import NotReadyError, PlatformError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment
 
@@ -52,22 +52,26 @@ class KubernetesEndpoints:
         except OvertakenError:
             raise
         except NotReadyError as error:
-            raise NotReadyError(f"{spec} {self._undo(spec, before)}: {error}") from None
+            raise type(error)(f"{spec} {self._undo(spec, before)}: {error}") from None
         self._tracks.note_served(spec)
         return EndpointStatus.of(spec, url, ready=True)
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
-        """What stable serves, or shall serve before its first rollout is complete; None if there is no endpoint."""
+        """What stable served last, or shall serve before its first rollout is complete; None if there is no endpoint.
+
+        It is ready if nothing else was asked for since: after a killed rollout, replicas may serve something else.
+        """
         live = self._tracks.find(recipe, "stable")
         if live is None:
             return None
-        spec = served_by(live, recipe, environment) or asked_of(live, recipe, environment)
+        asked, served = asked_of(live, recipe, environment), served_by(live, recipe, environment)
+        spec = served or asked
         url = self._url(spec)
-        ready = live.get("status", {}).get("readyReplicas", 0) > 0
+        ready = served == asked and live.get("status", {}).get("readyReplicas", 0) > 0
         return EndpointStatus.of(spec, url or "", ready=ready and url is not None)
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
-        """Take everything but the log volumes away, and wait until no replica is left."""
+        """Take everything but the log volumes away, and wait until no replica and no load balancer is left."""
         names = EndpointNames.of(recipe)
         sets = [names.set("canary"), names.set("stable")]
         self._objects.delete(AUTOSCALER, self._namespace, names.name)
@@ -80,6 +84,7 @@ class KubernetesEndpoints:
         after = [(SERVICE, names.name), (SERVICE, names.replicas), (NETWORK_POLICY, names.name), (SECRET, names.keys)]
         for kind, name in after:
             self._objects.delete(kind, self._namespace, name)
+        self._await_no_service(recipe)
 
     def rest(self, recipe: str, environment: Environment) -> bool:
         """An endpoint on a cluster stays."""
@@ -97,7 +102,7 @@ class KubernetesEndpoints:
             rollout.wait(replicas, self._settings.replica_timeout)
         except NotReadyError as error:
             self.end_canary(spec)
-            raise NotReadyError(f"canary of {spec} is gone again: {error}") from None
+            raise type(error)(f"canary of {spec} is gone again: {error}") from None
 
     def end_canary(self, spec: EndpointSpec) -> None:
         """Have no canary, and the autoscaler as it was; no canary is no error."""
@@ -130,7 +135,19 @@ class KubernetesEndpoints:
             return f"{failed}, and {before.image.name} did not come back ({error})"
         return f"{failed}, {before.image.name} still serves"
 
+    def _await_no_service(self, recipe: str) -> None:
+        """Return when the Service is gone: the cluster takes its load balancer away first."""
+        name = EndpointNames.of(recipe).name
+        if not self._objects.await_gone(SERVICE, self._namespace, name, self._settings.replica_timeout):
+            raise PlatformError(
+                f"Service {name} in AKS cluster {self._objects.cluster} does not end: its events in namespace "
+                f"{self._namespace} say why its load balancer stays"
+            )
+
     def _apply_shared(self, spec: EndpointSpec) -> None:
+        service = self._objects.find(SERVICE, self._namespace, EndpointNames.of(spec.recipe).name)
+        if service and "deletionTimestamp" in service["metadata"]:
+            self._await_no_service(spec.recipe)  # What is applied to it now would go with it.
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
         scale = self._scale(spec)
         self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale))
@@ -150,7 +167,7 @@ class KubernetesEndpoints:
             service = self._objects.find(SERVICE, self._namespace, name)
             if service is None or time.monotonic() > end:
                 where = f"does not answer at {url}" if url else "got no address"
-                raise NotReadyError(f"its load balancer {where}: see Service {name} in {self._namespace}")
+                raise NotStartedError(f"its load balancer {where}: see Service {name} in {self._namespace}")
             self._objects.await_change(SERVICE, service, LOOK_SECONDS)
         return url
 

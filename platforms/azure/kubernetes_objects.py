@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from platforms.azure.errors import line
 from platforms.azure.templates import Manifest
 from platforms.errors import ConflictError, NotFoundError, PlatformError
 
@@ -27,6 +29,8 @@ REASON_LENGTH: Final = 500
 """Letters of an answer that is no `Status` which an error shows."""
 SECONDS: Final = 30.0
 """Time for one request."""
+GONE_LOOK_SECONDS: Final = 1.0
+"""The longest time between two looks at an object that is to go."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,15 @@ class Objects:
         with suppress(NotFoundError):
             self._json("DELETE", kind.path(namespace, name))
 
+    def await_gone(self, kind: Kind, namespace: str, name: str, seconds: float) -> bool:
+        """Whether an object that was deleted is gone in time: who has a finalizer on it may do its work first."""
+        end = time.monotonic() + seconds
+        while found := self.find(kind, namespace, name):
+            if time.monotonic() > end:
+                return False
+            self.await_change(kind, found, GONE_LOOK_SECONDS)
+        return True
+
     def logs(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """The last lines of a container's log, or why there are none."""
         query = {"container": container, "tailLines": str(lines)}
@@ -176,6 +189,10 @@ class Objects:
     def _call(
         self, method: str, path: str, query: Mapping[str, str], body: object = None, content: str = APPLY
     ) -> Any:  # noqa: ANN401 - the client has no types
+        """The answer, whatever its status; raises urllib3's `HTTPError` if there is none."""
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
         headers = {"Accept": "application/json"} | ({"Content-Type": content} if body else {})
         request = self.client.param_serialize(
             method,
@@ -185,7 +202,11 @@ class Objects:
             body=body,
             auth_settings=["BearerToken"],
         )
-        return self.client.call_api(*request, _request_timeout=SECONDS)
+        try:
+            return self.client.call_api(*request, _request_timeout=SECONDS)
+        except ApiException as error:
+            # An answer, whatever its status, is returned: the client raises only what TLS raised, in its own type.
+            raise HTTPError(line(str(error.reason))) from error
 
 
 def path_of(manifest: Manifest) -> str:

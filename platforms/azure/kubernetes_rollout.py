@@ -9,14 +9,14 @@ from typing import Final
 
 from platforms.azure.kubernetes_objects import EVENT, POD, STATEFUL_SET, Objects
 from platforms.azure.templates import Manifest
-from platforms.errors import NotReadyError
+from platforms.errors import NotReadyError, NotStartedError
 
 LOOK_SECONDS: Final = 1.0
 """The watch tells of the set's own changes at once; pods are looked at so often in any case."""
 CRASHES: Final = 3
 """Restarts after which a new replica is given up."""
-HOPELESS: Final = ("ErrImageNeverPull", "ImagePullBackOff", "InvalidImageName")
-"""Reasons for waiting that a new replica does not recover from."""
+UNPULLED: Final = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable")
+"""Reasons for waiting that a new replica has while it does not get its image; the kubelet goes on trying."""
 LAST_EVENTS: Final = 5
 LAST_LINES: Final = 20
 ANNOTATION: Final = "ridgeline.dev/"
@@ -29,29 +29,36 @@ class OvertakenError(NotReadyError):
 
 @dataclass(frozen=True)
 class Rollout:
-    """The replicas of one stateful set. `wanted` is the reference of the image that they shall run."""
+    """The replicas of one stateful set.
+
+    `wanted` is the reference of the image that they shall run, `pull_timeout` how many seconds pulling it may fail.
+    """
 
     objects: Objects
     namespace: str
     name: str
     wanted: str
+    pull_timeout: float = 0.0
 
     def wait(self, minimum: int, seconds: float) -> None:
         """Return when all replicas, at least `minimum`, run it; raises `NotReadyError` with events and last lines.
 
-        Raises `OvertakenError` if the set no longer shall run it.
+        Raises `NotStartedError` if no replica that is missing ever ran it, for want of the image or of a node, and
+        `OvertakenError` if the set no longer shall run it.
         """
-        end = time.monotonic() + seconds
+        pulled = time.monotonic()
+        end = pulled + seconds
         while True:
             found = self._found()
             if is_complete(found, minimum):
                 return
-            pods = self._pods(found)
-            if reason := next((reason for pod in pods for reason in hopeless(pod)), None):
-                raise NotReadyError(f"{self.name}: {reason}\n{self._explain(pods)}")
-            left = end - time.monotonic()
+            pods, now = self._pods(found), time.monotonic()
+            pulled = pulled if any(reason for pod in pods for reason in unpulled(pod)) else now
+            self._check(pods, now - pulled)
+            left = end - now
             if left <= 0:
-                raise NotReadyError(f"{self.name}: {progress(found)} in {seconds:g} s\n{self._explain(pods)}")
+                kind = NotReadyError if any(map(has_run, pods)) else NotStartedError
+                raise kind(self._explain(f"{progress(found)} in {seconds:g} s", pods))
             self.objects.await_change(STATEFUL_SET, found, min(left, LOOK_SECONDS))
 
     def delete_stuck(self, image: str) -> None:
@@ -89,8 +96,17 @@ class Rollout:
         selector = f"app.kubernetes.io/instance={instance},{ANNOTATION}track={track}"
         return self.objects.list(POD, self.namespace, labelSelector=selector)
 
-    def _explain(self, pods: list[Manifest]) -> str:
-        return "\n".join(part for pod in pods for part in self._told(pod)) or "no pod of the new image exists"
+    def _check(self, pods: list[Manifest], unpulled_seconds: float) -> None:
+        """Raise if waiting on is of no use."""
+        for reason in (reason for pod in pods for reason in hopeless(pod)):
+            raise NotReadyError(self._explain(reason, pods))
+        for reason in (reason for pod in pods for reason in unpulled(pod)):
+            if unpulled_seconds >= self.pull_timeout:
+                raise NotStartedError(self._explain(reason, pods))
+
+    def _explain(self, reason: str, pods: list[Manifest]) -> str:
+        told = "\n".join(part for pod in pods for part in self._told(pod)) or "no pod of the new image exists"
+        return f"{self.name}: {reason}\n{told}"
 
     def _told(self, pod: Manifest) -> Iterator[str]:
         name = pod["metadata"]["name"]
@@ -122,12 +138,27 @@ def progress(found: Manifest) -> str:
 def hopeless(pod: Manifest) -> Iterator[str]:
     """Why a pod will not become ready; nothing while it still may."""
     for container in statuses(pod):
-        waiting = container.get("state", {}).get("waiting", {})
-        reason, crashes = waiting.get("reason"), container.get("restartCount", 0)
-        if reason in HOPELESS:
-            yield f"pod {pod['metadata']['name']}: {waiting.get('message') or reason}"
-        elif reason == "CrashLoopBackOff" and crashes >= CRASHES:
+        crashes = container.get("restartCount", 0)
+        if _waiting(container).get("reason") == "CrashLoopBackOff" and crashes >= CRASHES:
             yield f"pod {pod['metadata']['name']}: {container['name']} ended {crashes + 1} times"
+
+
+def unpulled(pod: Manifest) -> Iterator[str]:
+    """Why a pod does not get its images; nothing if it has them."""
+    for waiting in map(_waiting, statuses(pod)):
+        if waiting.get("reason") in UNPULLED:
+            yield f"pod {pod['metadata']['name']}: {waiting.get('message') or waiting['reason']}"
+
+
+def has_run(pod: Manifest) -> bool:
+    """Whether a container of a pod was ever started, so that what it does is its image's doing."""
+    states = [{**container.get("lastState", {}), **container.get("state", {})} for container in statuses(pod)]
+    return any("running" in state or "terminated" in state for state in states)
+
+
+def _waiting(container: Manifest) -> Manifest:
+    waiting: Manifest = container.get("state", {}).get("waiting", {})
+    return waiting
 
 
 def statuses(pod: Manifest) -> list[Manifest]:

@@ -68,7 +68,7 @@ class Tracks:
     def rollout(self, spec: EndpointSpec, track: Track) -> Rollout:
         """The replicas of a track, which shall run the spec's image."""
         name = EndpointNames.of(spec.recipe).set(track)
-        return Rollout(self._objects, self._namespace, name, spec.image.reference)
+        return Rollout(self._objects, self._namespace, name, spec.image.reference, self._settings.pull_timeout)
 
     def delete_stuck(self, spec: EndpointSpec, track: Track) -> None:
         """Delete the pods that cannot run an image."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from platforms.azure.errors import told
+from platforms.azure.errors import address, told
 from platforms.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _acquired(blob: BlobClient) -> BlobLeaseClient:
             _make(blob)
         except ResourceExistsError:
             if time.monotonic() > end:
-                raise ConflictError(f"somebody else holds the lease of {blob.url}: try again") from None
+                raise ConflictError(f"somebody else holds the lease of {address(blob.url)}: try again") from None
             time.sleep(random.uniform(0.01, 0.1))
 
 

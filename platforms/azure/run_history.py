@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 COMPLETED: Final = "Completed"
 DEAD: Final = frozenset({"Failed", "Canceled"})
 """States that a job does not leave, and that are no success."""
+WORKING: Final = DEAD | {COMPLETED, "Running", "Finalizing"}
+"""States in which a job has its node; in every other one it waits, and what for may never come."""
+COMPUTE_VERSION: Final = "2023-10-01"
+"""Version of the API that tells of a cluster's nodes: the SDK's own description leaves them out."""
 LOGS: Final = ("azureml-logs/20_image_build_log.txt", "user_logs/std_log.txt")
 """The log of a new environment's image, and that of the job; both in the order in which they are written."""
 
@@ -57,6 +62,23 @@ class RunDetails:
         )
 
 
+class Waiting:
+    """How long a job has made no progress; each change of its status is told."""
+
+    def __init__(self, name: str, tell: Callable[[str], None]) -> None:
+        self._name, self._tell = name, tell
+        self._status, self._since = "", time.monotonic()
+
+    def seconds(self, status: str) -> float:
+        """Seconds for which the job waits by now, in whatever states."""
+        if status != self._status:
+            self._status = status
+            self._tell(f"Azure ML job {self._name} is {status}")
+        if status in WORKING:
+            self._since = time.monotonic()
+        return time.monotonic() - self._since
+
+
 class RunHistory:
     """Reads run details."""
 
@@ -67,6 +89,13 @@ class RunHistory:
         """The details of a job; raises `AzureError`."""
         path = f"/history/v1.0{self._workspace.settings.workspace_id}/runs/{job}/details"
         return RunDetails.parse(self._get(self._address + path))
+
+    def allocation_errors(self) -> list[str]:
+        """Why the cluster does not get the nodes that it wants, as far as Azure says so; raises `AzureError`."""
+        settings = self._workspace.settings
+        cluster = f"{settings.resource_manager.rstrip('/')}{settings.workspace_id}/computes/{settings.cluster}"
+        nodes = self._get(f"{cluster}?api-version={COMPUTE_VERSION}")["properties"]["properties"]
+        return [str(entry["error"]["message"]) for entry in nodes.get("errors") or ()]
 
     @cached_property
     def _address(self) -> str:

@@ -87,6 +87,9 @@ class AzureSettings(BaseSettings):
     idle_seconds: int = Field(default=300, ge=30)
     """Seconds that a node waits for the next job before it goes."""
 
+    queue_timeout: float = Field(default=4 * 3600.0, gt=0)
+    """Seconds that a training job may wait for a node, or not answer, until it is cancelled."""
+
     training_image: str | None = None
     """Base image of the training environment; none takes Azure ML's own for the hardware."""
 
@@ -104,8 +107,14 @@ class AzureSettings(BaseSettings):
     registry: str = ""
     """Container registry of the scoring images, without `.azurecr.io`."""
 
+    registry_endpoint: str | None = None
+    """Address of the container registry, unless it is `https://<registry>.azurecr.io`."""
+
     build_agent_cpus: int = Field(default=2, ge=1)
     """Processors of the machine that builds an image."""
+
+    build_timeout: float = Field(default=3600.0, gt=0)
+    """Seconds until the build of an image must be over, waiting for its machine included."""
 
     kubernetes_cluster: str = "ridgeline"
     """AKS cluster of the prod endpoints."""
@@ -163,6 +172,9 @@ class AzureSettings(BaseSettings):
 
     replica_timeout: float = Field(default=600.0, gt=0)
     """Seconds until an endpoint must be ready with a new image, else what served before is put back."""
+
+    pull_timeout: float = Field(default=120.0, ge=0)
+    """Seconds that the registry may fail to give an image to an endpoint, until the endpoint's release fails."""
 
     drain_timeout: float = Field(default=10.0, gt=0)
     """Seconds that a replaced replica may take to answer what is in flight."""
@@ -252,6 +264,11 @@ class AzureSettings(BaseSettings):
         """Address of the storage account's blobs, without a slash at its end."""
         address = self.storage_endpoint or f"https://{self.storage_account}.blob.core.windows.net"
         return address.rstrip("/")
+
+    @property
+    def registry_address(self) -> str:
+        """Address of the container registry, without a slash at its end."""
+        return (self.registry_endpoint or f"https://{self.registry}.azurecr.io").rstrip("/")
 
     @property
     def queue_address(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from platforms import paths
-from platforms.azure.errors import told
+from platforms.azure.errors import address, told
 from platforms.errors import ConflictError, NotFoundError
 from platforms.values import Blob
 
@@ -34,7 +34,7 @@ class BlobStorage:
     def list(self, prefix: str) -> Blobs:
         """Every blob below `prefix`, ordered by path."""
         folder = "/".join(paths.parts(prefix)) + "/" if prefix else ""
-        with told(f"the blobs below {prefix!r} in {self._container.url}"):
+        with told(f"the blobs below {prefix!r} in {address(self._container.url)}"):
             found = [Blob(blob.name, blob.size, _etag(blob.etag)) for blob in self._container.list_blobs(folder)]
         return sorted(found, key=lambda blob: blob.path)
 
@@ -83,7 +83,7 @@ class BlobStorage:
 
     def url(self, path: str) -> str:
         """The blob's address."""
-        return str(self._client(path).url)
+        return address(self._client(path).url)
 
     def _store(self, path: str, content: bytes | BinaryIO, size: int) -> Blob:
         client = self._client(path)
@@ -126,7 +126,7 @@ class BlobStorage:
         return self._container.get_blob_client("/".join(paths.parts(path)))
 
     def _name(self, path: str) -> str:
-        return f"blob {path!r} in {self._container.url}"
+        return f"blob {path!r} in {address(self._container.url)}"
 
     def _missing(self, path: str) -> NotFoundError:
         return NotFoundError(f"there is no {self._name(path)}")

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from platforms.azure.errors import told
+from platforms.azure.errors import address, told
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -33,7 +33,7 @@ class Texts:
 
     def url(self, name: str) -> str:
         """Where a person finds the text."""
-        return str(self._container.get_blob_client(self._path(name)).url)
+        return address(self._container.get_blob_client(self._path(name)).url)
 
     def read(self, name: str) -> Text:
         """What is there now."""

@@ -46,8 +46,12 @@ class LocalCompute:
         self._timeout = timeout
         self._memory_mb = memory_mb
 
-    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
+    def run(
+        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = jobs.unheard
+    ) -> Path:
         """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
+
+        A job begins at once, so `on_status` hears nothing.
 
         Returns:
             The folder with the job's outputs.

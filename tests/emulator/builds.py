@@ -39,6 +39,10 @@ class Builds:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self.refused = 0
+        """How many of the next builds fail before they have a run."""
+        self.old_answers = 0
+        """How often a task run that was put again still shows the run of before."""
         self.engine: Literal["unpack", "buildah"] = "unpack"
 
     def schedule(self, registry: str, request: dict[str, Any]) -> Resource:

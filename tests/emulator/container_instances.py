@@ -57,11 +57,14 @@ class ContainerInstances:
         return answer(shown | ({"status": "Pending"} if running else {}), headers={"Retry-After": "0"})
 
     def logs(self, call: Call) -> Response:
-        group = self._group(call.path.split("/containers/")[0])
-        container = group.containers.get(call.parameters["container"])
+        path, name = call.path.split("/containers/")[0], call.parameters["container"]
+        declared = self._world.resources.get(path).document["properties"]["containers"]
+        if name not in [container["name"] for container in declared]:
+            raise CloudError(404, "ContainerNotFound", f"The container '{name}' is not found in the container group.")
+        group = self._groups.find(path)
+        container = group.containers.get(name) if group else None
         if container is None:
-            message = f"The container '{call.parameters['container']}' is not found in the container group."
-            raise CloudError(404, "ContainerNotFound", message)
+            raise CloudError(404, "ContainerLogNotAvailable", f"The log of container '{name}' is not available yet.")
         tail = call.query.get("tail")
         return answer({"content": container.logs(int(tail) if tail else None)})
 

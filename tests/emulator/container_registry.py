@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -11,6 +12,7 @@ from starlette.routing import BaseRoute
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import CONTAINER, Builds
 from tests.emulator.http import Call, CloudError, answer, route
+from tests.emulator.images import ImageStore
 from tests.emulator.resources import Resource
 from tests.emulator.world import World
 
@@ -19,6 +21,8 @@ REGISTRY: Final = (
     f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{PROVIDER}/registries/{{registry}}"
 )
 NAME: Final = "ridgelineoffline"
+CONTENT: Final = "/registry-content"
+"""Where the registry's own address begins, which is a host of its own in Azure."""
 OVER: Final = ("Succeeded", "Failed", "Canceled")
 
 
@@ -30,12 +34,15 @@ def routes(world: World) -> list[BaseRoute]:
         route(f"{REGISTRY}/taskRuns/{{name}}", tasks.put, ["PUT"]),
         route(f"{REGISTRY}/taskRuns/{{name}}", tasks.get),
         route(f"{REGISTRY}/runs/{{name}}/listLogSasUrl", tasks.log_url, ["POST"]),
+        route(f"{CONTENT}/oauth2/exchange", exchange, ["POST"]),
+        route(f"{CONTENT}/oauth2/token", access, ["POST"]),
+        route(f"{CONTENT}/v2/{{repository:path}}/manifests/{{digest}}", lambda call: manifest(world, call), ["HEAD"]),
     ]
 
 
 def environment(world: World) -> dict[str, str]:
-    """The variable that names the registry."""
-    return {"RIDGELINE_AZURE_REGISTRY": NAME}
+    """The variables that name the registry and say where its content is."""
+    return {"RIDGELINE_AZURE_REGISTRY": NAME, "RIDGELINE_AZURE_REGISTRY_ENDPOINT": f"{world.base_url}{CONTENT}"}
 
 
 def seed(world: World) -> None:
@@ -63,10 +70,15 @@ class Tasks:
 
     def put(self, call: Call) -> Response:
         """A task run: one that is put again unchanged does not run again."""
-        old, body = self._world.resources.find(call.path), call.body
-        if old is None or _request(old.document) != _request(body):
-            run = self._world.part(Builds).schedule(self._registry(call), body["properties"]["runRequest"])
-            body["properties"] |= {"runId": run["name"], "provisioningState": "Creating"}
+        old, body, builds = self._world.resources.find(call.path), call.body, self._world.part(Builds)
+        if builds.refused:
+            builds.refused -= 1
+            body["properties"] |= {"runId": None, "provisioningState": "Failed"}
+            self._world.resources.put(call.path, body)
+        elif old is None or _request(old.document) != _request(body):
+            run = builds.schedule(self._registry(call), body["properties"]["runRequest"])
+            before = old.document["properties"]["runId"] if old else None
+            body["properties"] |= {"runId": run["name"], "oldRunId": before, "provisioningState": "Creating"}
             self._world.resources.put(call.path, body)
         return answer(self._document(call), 200 if old else 201)
 
@@ -81,8 +93,14 @@ class Tasks:
 
     def _document(self, call: Call) -> Resource:
         """A task run with its run as it is now."""
-        document = self._world.resources.get(call.path).document
-        run = self._world.resources.get(f"{self._registry(call)}/runs/{document['properties'].pop('runId')}").document
+        document, builds = self._world.resources.get(call.path).document, self._world.part(Builds)
+        name, before = document["properties"].pop("runId"), document["properties"].pop("oldRunId", None)
+        if before and builds.old_answers:
+            builds.old_answers -= 1
+            name = before
+        if name is None:
+            return document
+        run = self._world.resources.get(f"{self._registry(call)}/runs/{name}").document
         status = run["properties"]["status"]
         document["properties"] |= {"runResult": run, "provisioningState": status if status in OVER else "Creating"}
         return document
@@ -93,6 +111,34 @@ class Tasks:
             name = call.parameters["registry"]
             raise CloudError(404, "ResourceNotFound", f"The Resource 'registries/{name}' was not found.")
         return path
+
+
+def exchange(call: Call) -> Response:
+    """The registry's refresh token for one of Entra ID."""
+    form = _form(call, "access_token")
+    return answer({"refresh_token": f"refresh {form['access_token'][:8]}"})
+
+
+def access(call: Call) -> Response:
+    """An access token for a scope, which it says in plain text here."""
+    form = _form(call, "refresh_token")
+    return answer({"access_token": form["scope"]})
+
+
+def manifest(world: World, call: Call) -> Response:
+    """Whether a repository has a manifest; its content is not modelled."""
+    repository, digest = call.parameters["repository"], call.parameters["digest"]
+    if call.headers.get("authorization") != f"Bearer repository:{repository}:pull":
+        raise CloudError(401, "UNAUTHORIZED", "authentication required")
+    found = world.part(ImageStore).locate(f"{NAME}.azurecr.io/{repository}@{digest}")
+    return Response(status_code=200 if found else 404, headers={"Docker-Content-Digest": digest})
+
+
+def _form(call: Call, grant: str) -> dict[str, str]:
+    form = dict(parse_qsl(call.content.decode()))
+    if form.get("grant_type") != grant or form.get("service") != f"{NAME}.azurecr.io" or not form.get(grant):
+        raise CloudError(400, "UNSUPPORTED", f"This asks for no token of {NAME}.azurecr.io by {grant}.")
+    return form
 
 
 def _request(document: Resource) -> tuple[object, object]:

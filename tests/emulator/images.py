@@ -36,6 +36,13 @@ class ImageStore:
             for suffix in (f":{tag}", f"@{digest}"):
                 self._images[f"{registry.lower()}.azurecr.io/{repository}{suffix}"] = image
 
+    def purge(self, reference: str) -> Path:
+        """Take an image away, with its digest and its tag; returns its context, which stays."""
+        with self._lock:
+            gone = self._images[reference]
+            self._images = {name: image for name, image in self._images.items() if image != gone}
+        return gone.context
+
     def locate(self, reference: str) -> Path | None:
         """The context of an image, by `<registry>.azurecr.io/<repository>@<digest>` or `:<tag>`."""
         with self._lock:

@@ -151,9 +151,11 @@ class Api:
     def _delete(self, call: Call, key: Key) -> Response:
         given = body(call) if call.content else {}
         seconds = call.query.get("gracePeriodSeconds", given.get("gracePeriodSeconds"))
+        found = self._store.get(key)
+        if found["metadata"].get("finalizers"):
+            return JSONResponse(self._store.write(key, lambda live: mark_deleted(live, 0)))
         if key.resource != "pods":
             return JSONResponse(self._store.delete(key))
-        found = self._store.get(key)
         grace = int(seconds) if seconds is not None else found["spec"].get("terminationGracePeriodSeconds", 30)
         return JSONResponse(self._store.write(key, lambda pod: mark_deleted(pod, grace)))
 
@@ -232,7 +234,7 @@ def require_version(live: Object, wanted: Object) -> None:
 
 
 def mark_deleted(pod: Object, grace: int) -> None:
-    """Let a pod end; a second deletion may only shorten its time."""
+    """Let a pod end, or an object whose finalizers come first; a second deletion may only shorten its time."""
     given = pod["metadata"].get("deletionGracePeriodSeconds", grace)
     pod["metadata"].setdefault("deletionTimestamp", now())
     pod["metadata"]["deletionGracePeriodSeconds"] = min(grace, given)

@@ -12,6 +12,7 @@ from tests.emulator.kubernetes_controllers import is_ready
 from tests.emulator.kubernetes_store import Key, Object, Store
 
 CHUNK: Final = 65536
+FINALIZER: Final = "service.kubernetes.io/load-balancer-cleanup"
 
 
 class Services:
@@ -21,6 +22,9 @@ class Services:
         self._store = store
         self._addresses = addresses
         self._forwarders: dict[tuple[Key, str], list[Forwarder]] = {}
+        self._releases: dict[str, asyncio.Task[None]] = {}
+        self.release_seconds = 0.0
+        """How long it takes to take a load balancer away, without which its Service does not go."""
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -39,7 +43,10 @@ class Services:
         for found in self._store.peek_all("services"):
             if found["spec"].get("clusterIP") != "None":
                 key = Key("services", found["metadata"]["namespace"], found["metadata"]["name"])
-                wanted[key, found["metadata"]["uid"]] = found
+                uid = found["metadata"]["uid"]
+                wanted[key, uid] = found
+                if "deletionTimestamp" in found["metadata"] and uid not in self._releases:
+                    self._releases[uid] = asyncio.create_task(self._release(key))
         for gone in self._forwarders.keys() - wanted.keys():
             for forwarder in self._forwarders.pop(gone):
                 forwarder.close()
@@ -54,9 +61,14 @@ class Services:
             await forwarder.listen(address)
         status = {"loadBalancer": {"ingress": [{"ip": address}]}}
         if found["spec"].get("type") == "LoadBalancer":
+            self._store.write(key, lambda live: live["metadata"].update(finalizers=[FINALIZER]))
             self._store.write(key, lambda live: live.update(status=status), subresource="status")
         self._store.write(key, lambda live: live["spec"].update(clusterIP=address))
         return forwarders
+
+    async def _release(self, key: Key) -> None:
+        await asyncio.sleep(self.release_seconds)
+        self._store.delete(key)
 
 
 class Forwarder:

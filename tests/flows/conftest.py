@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,18 +10,38 @@ import pytest
 
 from platforms import selection
 from platforms.errors import JobFailedError
-from platforms.jobs import Usage
+from platforms.jobs import Usage, unheard
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import TrainingJob
 from recipes import catalog
+from tasks import listening
 from tasks.data import batch_id, resting_place
 from tests.background import background
 from tests.conftest import copy_database
 from tests.tasks.made import make_outputs
 from tests.waiting import wait_for
+
+
+class InTurn(Executor):
+    """Runs what it is given at once, so that nothing of a test goes on after it."""
+
+    def __init__(self, *_: object) -> None:
+        """The number and the name of the threads do not matter."""
+
+    def submit(self, work: Callable[[], None]) -> Future[None]:  # type: ignore[override]  # of what is submitted here
+        """Do it."""
+        work()
+        done = Future[None]()
+        done.set_result(None)
+        return done
+
+
+@pytest.fixture(autouse=True)
+def _listeners_restore_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "ThreadPoolExecutor", InTurn)
 
 
 @dataclasses.dataclass
@@ -30,7 +51,10 @@ class ScriptedCompute:
     folder: Path
     shift: float = 0.0
 
-    def run(self, job: TrainingJob, on_line: Callable[[str], None]) -> Path:
+    def run(
+        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = unheard
+    ) -> Path:
+        on_status(f"job {job.name} is Queued")
         on_line(f"training {job.name} on dataset version {job.dataset_version}")
         if self.shift < 0:
             raise JobFailedError(f"job {job.name} ended with 1:\nsingular matrix")

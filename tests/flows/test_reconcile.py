@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
@@ -12,7 +13,7 @@ from flows.release import release
 from flows.retrain import retrain
 from flows.validate_data import validate_data
 from platforms.platform import Platform
-from platforms.values import EndpointSpec, Image
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 from tasks import facts, reconciling, starting
 from tasks.listening import Listener
 from tests.deployed import end, forget_runs
@@ -158,6 +159,40 @@ def test_an_endpoint_that_serves_something_else_is_put_right(
     status = loop_platform.endpoints.status("diabetes", "prod")
     assert status is not None
     assert EndpointSpec("diabetes", "prod", status.image, status.model_version) == prod
+
+
+@pytest.mark.usefixtures("supervised")
+def test_a_release_that_failed_too_often_keeps_no_endpoint_from_being_put_right(
+    loop_platform: Platform, data: int
+) -> None:
+    retrain(at_least=data, return_state=True)
+    release(return_state=True)
+    retrain(return_state=True, force=True, reason="the next")
+    loop_platform.endpoints.withdraw("diabetes", "prod")
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+    while run := starting.ensure(starting.conclusion("diabetes", 2)):
+        assert reconciling.restore_endpoints.fn("diabetes") == []
+        end(run, Crashed())
+    assert reconciling.restore_endpoints.fn("diabetes") == ["prod"]
+
+
+@pytest.mark.usefixtures("supervised")
+def test_an_endpoint_that_is_not_ready_with_the_right_image_is_applied_again(
+    loop_platform: Platform, data: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a killed rollout that image is what served last, and another one may answer."""
+    retrain(at_least=data, return_state=True)
+    release(return_state=True)
+    status = loop_platform.endpoints.status
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+
+    def unready(recipe: str, environment: Environment) -> EndpointStatus:
+        found = status(recipe, environment)
+        assert found is not None
+        return replace(found, ready=False)
+
+    monkeypatch.setattr(loop_platform.endpoints, "status", unready)
+    assert reconciling.restore_endpoints.fn("diabetes") == ["qa", "prod"]
 
 
 def test_the_listener_starts_what_has_stopped_growing(

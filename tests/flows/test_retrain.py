@@ -103,7 +103,10 @@ def test_a_failing_job_fails_the_run_with_its_last_lines(
     assert state.is_failed()
     assert "singular matrix" in str(state.message)
     run = state.state_details.flow_run_id
-    assert b"dataset version" in content(loop_platform, f"logs/diabetes/{run}/training.log")
+    archived = content(loop_platform, f"logs/diabetes/{run}/training.log")
+    assert b"dataset version" in archived
+    assert b"Queued" not in archived
+    assert b"is Queued" in content(loop_platform, f"logs/diabetes/{run}/flow.log")
     assert loop_platform.lock.owner("diabetes/retrain") is None
 
 

@@ -5,9 +5,10 @@ from typing import cast
 
 import pytest
 
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.platform import Platform
 from platforms.protocols import Endpoints
-from platforms.values import EndpointStatus, Environment, Image, ModelVersion
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion
 from tasks import deployment, facts
 
 MODEL = ModelVersion("diabetes", 3, {})
@@ -35,3 +36,42 @@ def test_an_endpoint_that_rests_is_not_missed(
     wanted = facts.serving("diabetes", "qa")
     assert (wanted.model_version if wanted else None) == serves
     assert facts.serving("diabetes", "prod") is None
+
+
+class Failing:
+    """Endpoints that raise one error for the new image and another one when the old is to come back."""
+
+    def __init__(self, first: Exception, second: Exception | None) -> None:
+        self.first, self.second = first, second
+        self.applied: list[int] = []
+
+    def status(self, recipe: str, environment: Environment) -> EndpointStatus:
+        return replace(STATUS, model_version=2)
+
+    def apply(self, spec: EndpointSpec) -> EndpointStatus:
+        self.applied.append(spec.model_version)
+        error = self.first if spec.model_version == MODEL.version else self.second
+        if error:
+            raise error
+        return STATUS
+
+
+@pytest.mark.parametrize("second", [None, PlatformError("no connection")])
+@pytest.mark.parametrize(
+    ("first", "rejected"),
+    [
+        (NotReadyError("it crashed"), True),
+        (NotStartedError("it could not be pulled"), False),
+        (PlatformError("try again"), False),
+    ],
+)
+def test_only_what_the_image_did_is_a_verdict_and_nothing_hides_it(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, first: Exception, second: Exception | None, rejected: bool
+) -> None:
+    failing = Failing(first, second)
+    monkeypatch.setattr(deployment, "current", lambda: replace(platform, endpoints=cast(Endpoints, failing)))
+    with pytest.raises(type(first), match=str(first)):
+        deployment.deploy.fn(MODEL, STATUS.image, "qa")
+    assert failing.applied == [3, 2]
+    assert [entry.reason for entry in platform.journal.entries("diabetes")] == [str(first)] * rejected
+    assert (facts.conclusion("diabetes", 3) is not None) == rejected

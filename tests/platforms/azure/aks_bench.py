@@ -9,7 +9,7 @@ from platforms.azure.endpoint_names import Track
 from platforms.azure.kubernetes_access import connect
 from platforms.azure.kubernetes_endpoints import KubernetesEndpoints
 from platforms.azure.kubernetes_objects import AUTOSCALER, POD, STATEFUL_SET, Objects
-from platforms.azure.kubernetes_rollout import is_ready
+from platforms.azure.kubernetes_rollout import is_ready, statuses
 from platforms.azure.settings import AzureSettings
 from tests.emulator.clusters import Clusters
 from tests.emulator.kubernetes_store import Key
@@ -32,6 +32,11 @@ class AksBench(Bench):
         """Endpoints that take over what somebody else changed."""
         return self._endpoints(self._objects(force=True))
 
+    def changed(self, **changes: object) -> KubernetesEndpoints:
+        """Endpoints with other settings."""
+        self.settings = self.settings.model_copy(update=changes)
+        return self._endpoints(self.objects)
+
     def pods(self) -> list[str]:
         """Names of the pods that exist."""
         return [pod["metadata"]["name"] for pod in self._pods()]
@@ -43,6 +48,11 @@ class AksBench(Bench):
     def ready(self) -> int:
         """How many pods get requests."""
         return sum(map(is_ready, self._pods()))
+
+    def waiting(self, reason: str) -> bool:
+        """Whether a container waits for this reason."""
+        states = [container.get("state", {}) for pod in self._pods() for container in statuses(pod)]
+        return any(state.get("waiting", {}).get("reason") == reason for state in states)
 
     def process(self, pod: str) -> int | None:
         """The process of a pod's service."""

@@ -68,7 +68,9 @@ def platform(
 @pytest.fixture
 def passing(azure: AzureSettings) -> AzureSettings:
     """For endpoints that a test makes and takes away."""
-    return azure.model_copy(update={"ship_logs": False, "replica_timeout": 30.0, "drain_timeout": 1.0})
+    return azure.model_copy(
+        update={"ship_logs": False, "replica_timeout": 30.0, "pull_timeout": 1.0, "drain_timeout": 1.0}
+    )
 
 
 @pytest.fixture

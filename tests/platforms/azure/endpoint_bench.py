@@ -7,6 +7,9 @@ import json
 import shutil
 import threading
 import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -94,6 +97,21 @@ class Bench:
     def missing(self, version: int, environment: Environment = "prod") -> EndpointSpec:
         """The spec of an image that the registry does not have."""
         return EndpointSpec(self.recipe, environment, Image(f"{self.recipe}:{version}", f"{version:064}"), version)
+
+    @contextmanager
+    def unreachable(self, spec: EndpointSpec, image_wanted: Callable[[], object]) -> Iterator[None]:
+        """The registry does not give an image until it is wanted, then it does."""
+        images = self.world.part(ImageStore)
+        context = images.purge(self.locate(spec.image))
+
+        def give() -> None:
+            wait_for(image_wanted)
+            images.add(REGISTRY, spec.image.name, self.locate(spec.image).partition("@")[2], context)
+
+        with ThreadPoolExecutor(1) as pool:
+            giving = pool.submit(give)
+            yield
+            giving.result()
 
     def predict(self, status: EndpointStatus) -> float:
         """One prediction over a connection of its own."""

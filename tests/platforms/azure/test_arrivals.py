@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 
 from platforms.azure import clients, events
 from platforms.azure.arrivals import QueueArrivals
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
+from platforms.errors import PlatformError
 from platforms.protocols import Arrivals, Storage
 from platforms.values import Blob, ModelVersion
 from tests.emulator.event_grid import BLOB_CREATED, MODEL_REGISTERED, EventGrid, event
@@ -141,6 +143,35 @@ def test_a_message_that_was_lost_meanwhile_is_no_error(
 
     arrivals.handle(act)
     assert "was lost to somebody else" in caplog.text
+
+
+def test_a_message_that_somebody_else_received_meanwhile_is_theirs(
+    arrivals: QueueArrivals, storage: Storage, queue: QueueClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its receipt is an old one then, which is another refusal than that of a message that is gone."""
+    storage.write(PATH, b"a\n")
+    queue.update_message = refused
+
+    def act(arrival: Blob | ModelVersion) -> bool:
+        wait_for(lambda: queue.receive_message(visibility_timeout=60))
+        return True
+
+    arrivals.handle(act)
+    assert "was lost to somebody else" in caplog.text
+    assert waiting(queue) == 1
+
+
+def test_a_message_that_cannot_be_deleted_is_told_with_its_queue(
+    make: Callable[[int], QueueArrivals], storage: Storage, queue: QueueClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write(PATH, b"a\n")
+    monkeypatch.setattr(queue, "delete_message", refused)
+    with pytest.raises(PlatformError, match=f"message .* in queue {queue.queue_name}: no connection"):
+        make(30).handle(lambda arrival: True)
+
+
+def refused(*arguments: object, **options: object) -> None:
+    raise ServiceRequestError("no connection")
 
 
 def test_a_message_whose_worker_dies_comes_back(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from platforms.azure.compute import AzureCompute
 from platforms.azure.machine_learning import MachineLearning
+from platforms.azure.run_history import Waiting
 from platforms.errors import JobFailedError, PlatformError
 from platforms.jobs import Usage
 from platforms.values import TrainingJob
@@ -146,6 +148,49 @@ def test_waiting_for_a_node_is_told(workspace: Workspace, job: TrainingJob, jobs
         jobs.queue_seconds = 0.0
     assert usage
     assert usage.queue_seconds >= 0.5
+
+
+def test_a_job_that_gets_no_node_is_cancelled_with_the_reason_of_the_cluster(
+    workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World
+) -> None:
+    cluster = f"{workspace.settings.workspace_id}/computes/{workspace.settings.cluster}"
+    said: list[str] = []
+    jobs.queue_seconds = 2.0
+    fail_allocation(world, cluster, "Not enough quota available for low-priority cores.")
+    try:
+        with pytest.raises(
+            JobFailedError, match=r"than Queued for 0.3 s .*QUEUE_TIMEOUT.*ridgeline: Not enough quota"
+        ):
+            workspace.with_settings(queue_timeout=0.3).compute().run(job, pytest.fail, said.append)
+    finally:
+        jobs.queue_seconds = 0.0
+        fail_allocation(world, cluster)
+    assert said[-1] == f"Azure ML job {job.name} is Queued"
+    jobs.known[job.name].join()
+    assert jobs.known[job.name].status == "Canceled"
+    workspace.compute().run(job, lambda line: None, said.append)
+    assert said[-1] == f"Azure ML job {job.name}-2 is Completed"
+
+
+def test_only_waiting_counts_against_the_limit(workspace: Workspace, job: TrainingJob) -> None:
+    limited = workspace.with_settings(queue_timeout=0.5)
+    assert limited.compute("time.sleep(1); finish()").run(job, lambda line: None)
+
+
+@pytest.mark.parametrize("status", ["NotResponding", "Paused"])
+def test_a_job_that_does_not_answer_waits_too(status: str) -> None:
+    said: list[str] = []
+    waiting = Waiting("j", said.append)
+    time.sleep(0.05)
+    assert waiting.seconds("Running") < 0.05
+    time.sleep(0.05)
+    assert waiting.seconds(status) >= 0.05
+    assert said == ["Azure ML job j is Running", f"Azure ML job j is {status}"]
+
+
+def fail_allocation(world: World, cluster: str, *messages: str) -> None:
+    errors = [{"error": {"code": "ClusterCoreQuotaReached", "message": message}} for message in messages]
+    world.resources.change(cluster, lambda found: found["properties"]["properties"].update(errors=errors))
 
 
 @pytest.mark.parametrize("kind", KINDS)

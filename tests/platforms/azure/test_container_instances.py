@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from platforms.azure.container_group import dns_label
 from platforms.azure.container_instances import ContainerInstances
 from platforms.azure.settings import AzureSettings
-from platforms.errors import NotReadyError, PlatformError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.values import EndpointSpec, Image
 from tests.emulator.container_groups import Group, Groups
 from tests.emulator.faults import PASSING, Fault
@@ -70,17 +70,36 @@ def test_applied_means_served_and_a_second_apply_changes_nothing(bench: AciBench
 def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_lines(bench: AciBench) -> None:
     before = bench.endpoints.apply(bench.spec(1, "qa"))
     told = rf"(?s){bench.recipe}:1 still serves.*Killing.*model/weights.json has sha256"
-    with pytest.raises(NotReadyError, match=told):
+    with pytest.raises(NotReadyError, match=told) as raised:
         bench.endpoints.apply(bench.broken(2, "qa"))
+    assert not isinstance(raised.value, NotStartedError)
     assert bench.endpoints.status(bench.recipe, "qa") == before
     assert bench.predict(before) == 1.0
 
 
 def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: AciBench) -> None:
     with pytest.raises(
-        NotReadyError, match=r"nothing serves: The image '.*' in container group .* is not accessible"
+        NotStartedError, match=r"nothing serves: The image '.*' in container group .* is not accessible"
     ):
         bench.endpoints.apply(bench.missing(1, "qa"))
+    assert bench.endpoints.status(bench.recipe, "qa") is None
+
+
+def test_a_registry_that_is_gone_for_a_while_only_delays(bench: AciBench, world: World) -> None:
+    spec, refusals = bench.spec(1, "qa"), Fault("slow", path=f"/containerGroups/{bench.name}$", methods="PUT")
+    with world.faults.on(refusals), bench.unreachable(spec, lambda: refusals.hits):
+        assert bench.predict(bench.changed(pull_timeout=20.0).apply(spec)) == 1.0
+
+
+def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench, world: World) -> None:
+    world.faults.operation_seconds = 4.0
+    try:
+        with pytest.raises(
+            NotStartedError, match=r"nothing serves: it took over 1 s\n.*scoring:\nthere are none yet"
+        ):
+            bench.changed(replica_timeout=1.0).apply(bench.spec(1, "qa"))
+    finally:
+        world.faults.operation_seconds = 0.0
     assert bench.endpoints.status(bench.recipe, "qa") is None
 
 

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from platforms.azure import credentials
 from platforms.azure.datasets import blob_datasets, options
 from platforms.azure.settings import AzureSettings
 from platforms.delta import DeltaStore
@@ -11,6 +12,7 @@ from platforms.errors import NotFoundError, PlatformError
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.azure.faulty import KINDS
+from tests.platforms.azure.signed_out import SignedOut
 from tests.platforms.contracts.datasets import DatasetsContract, batch
 
 
@@ -51,6 +53,14 @@ def test_a_commit_whose_answer_is_lost_is_one_version(datasets: DeltaStore, worl
         found = datasets.append("r", batch(2.0), "b2")
     assert fault.hits == 1
     assert (found.version, found.rows) == (2, 2)
+
+
+def test_without_a_sign_in_the_account_and_the_next_step_are_named(
+    azure: AzureSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "storage_identity", lambda settings: SignedOut())
+    with pytest.raises(PlatformError, match=f"tables in {azure.blob_endpoint}: nobody is signed in, run `az login`"):
+        blob_datasets(azure, "tables/x").version("r")
 
 
 def test_an_outage_is_no_missing_version(datasets: DeltaStore, world: World) -> None:

@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
-from tests.emulator.builds import Builds
+from tests.emulator.builds import BuildError, Builds
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
@@ -87,6 +89,41 @@ def test_a_build_whose_record_was_lost_is_found_again(
     assert store.pushes.count(image.name) == 1
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_image_that_was_purged_is_built_again(
+    images: AzureImages, store: ImageStore, context: Path, workspace: Workspace, recorded: bool
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    if not recorded:
+        workspace.storage.move(f"images/diabetes/{image.digest}.json", f"lost/{image.digest}")
+    store.purge(f"ridgelineoffline.azurecr.io/{image.name}")
+    assert images.build(context, "diabetes", 1) == image
+    assert store.locate(images.pull_reference(image))
+    assert store.pushes.count(image.name) == 2
+
+
+def test_a_registry_that_does_not_say_whether_it_has_an_image_is_named(
+    workspace: Workspace, images: AzureImages, context: Path, world: World
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    hasty = AzureImages(workspace.settings.model_copy(update={"retries": 0}), workspace.storage)
+    for fault in (Fault("error", "/v2/diabetes/", status=403), Fault("drop", "/oauth2/")):
+        with world.faults.on(fault), pytest.raises(PlatformError, match=f"image {image.name} in registry ridgeline"):
+            hasty.build(context, "diabetes", 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_question_about_the_manifest_is_asked_again(
+    images: AzureImages, context: Path, store: ImageStore, world: World, kind: Kind
+) -> None:
+    image = images.build(context, "diabetes", 1)
+    faults = [Fault(kind, path, times=2) for path in ("/oauth2/exchange", "/oauth2/token", "/v2/diabetes/")]
+    with world.faults.on(*faults):
+        images.build(context, "diabetes", 1)
+    assert [fault.hits for fault in faults] == [2, 2, 2]
+    assert store.pushes.count(image.name) == 1
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_while_building_makes_one_image(
     images: AzureImages, store: ImageStore, context: Path, world: World, kind: Kind
@@ -133,6 +170,53 @@ def test_a_failed_build_tells_its_last_lines_and_can_be_tried_again(
         ):
             images.build(context, "diabetes", 1)
     assert "diabetes" in images.build(_with(context, dockerfile), "diabetes", 1).name
+
+
+def test_a_build_that_fails_before_it_has_a_run_is_told_and_can_be_tried_again(
+    images: AzureImages, context: Path, world: World
+) -> None:
+    world.part(Builds).refused = 2
+    for _ in range(2):
+        with pytest.raises(PlatformError, match=r"build of image diabetes:1-\w+ never ran: .* is Failed. Try again"):
+            images.build(context, "diabetes", 1)
+    assert images.pull_reference(images.build(context, "diabetes", 1))
+
+
+def test_the_failure_of_an_earlier_try_is_not_taken_for_this_one(
+    images: AzureImages, context: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds = world.part(Builds)
+    with monkeypatch.context() as patch:
+        patch.setattr(builds, "_build", _refuse)
+        with pytest.raises(PlatformError, match="no disk left"):
+            images.build(context, "diabetes", 1)
+    builds.old_answers = 3
+    assert images.pull_reference(images.build(context, "diabetes", 1))
+    assert builds.old_answers == 0
+
+
+def test_a_build_that_takes_too_long_is_told_and_attached_to(
+    workspace: Workspace, images: AzureImages, store: ImageStore, context: Path, world: World
+) -> None:
+    builds, go = world.part(Builds), threading.Event()
+    build = builds._build
+    hasty = AzureImages(workspace.settings.model_copy(update={"build_timeout": 0.3}), workspace.storage)
+
+    def wait_and_build(*arguments: Any) -> list[dict[str, str]]:
+        go.wait(20)
+        return build(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builds, "_build", wait_and_build)
+        with pytest.raises(PlatformError, match=r"not over after 0.3 s .*BUILD_TIMEOUT.* is Running.*--run-id cf\d+"):
+            hasty.build(context, "diabetes", 1)
+        go.set()
+        image = images.build(context, "diabetes", 1)
+    assert store.pushes.count(image.name) == 1
+
+
+def _refuse(*arguments: object) -> None:
+    raise BuildError("no disk left")
 
 
 def _with(context: Path, dockerfile: str) -> Path:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import pytest
+from urllib3.exceptions import SSLError
 
+from platforms.azure import kubernetes_access
 from platforms.azure.kubernetes_access import connect
 from platforms.azure.kubernetes_objects import POD, Objects
 from platforms.errors import NotFoundError, PlatformError
 from tests.emulator.faults import Fault
 from tests.emulator.world import World
 from tests.platforms.azure.aks_bench import AksBench
+from tests.platforms.azure.signed_out import SignedOut
 
 
 def test_without_a_cluster_the_next_step_is_named(aks: AksBench) -> None:
@@ -29,6 +32,29 @@ def test_a_refusal_names_cluster_request_and_reason(aks: AksBench, world: World,
     objects = Objects(lambda: connect(settings, "ridgeline"), "ridgeline", force=False)
     with world.faults.on(fault), pytest.raises(PlatformError, match=told):
         objects.find(POD, "ridgeline", "x")
+
+
+def test_without_a_sign_in_cluster_and_next_step_are_named(aks: AksBench) -> None:
+    objects = Objects(lambda: connect(aks.settings, "ridgeline"), "ridgeline", force=False)
+    told = r"token for AKS cluster ridgeline: nobody is signed in, run `az login`"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kubernetes_access, "credential", lambda settings: SignedOut())
+        with pytest.raises(PlatformError, match=told):
+            objects.find(POD, "ridgeline", "x")
+
+
+def test_a_certificate_that_cannot_be_trusted_is_no_answer_and_ends_a_watch(aks: AksBench) -> None:
+    def untrusted(*arguments: object, **options: object) -> None:
+        raise SSLError("certificate verify failed")
+
+    client = aks.objects.client
+    pod = {"metadata": {"name": "x", "namespace": "ridgeline", "resourceVersion": "1"}}
+    told = r"cluster ridgeline does not answer GET /api/.*certificate verify failed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client.rest_client.pool_manager, "request", untrusted)
+        with pytest.raises(PlatformError, match=told):
+            aks.objects.find(POD, "ridgeline", "x")
+        aks.objects.await_change(POD, pod, 1)
 
 
 def test_what_is_missing_is_named(aks: AksBench) -> None:

@@ -92,6 +92,32 @@ def test_the_shipper_starts_before_and_ends_after_the_service_on_a_volume_that_s
     assert len(list((log / "requests").glob("*.jsonl"))) == 1
 
 
+def test_an_endpoint_is_withdrawn_when_its_load_balancer_is_gone(aks: AksBench) -> None:
+    aks.endpoints.apply(aks.spec(1))
+    aks.cluster.services.release_seconds = 4.0
+    try:
+        with pytest.raises(PlatformError, match=f"Service {aks.name} in AKS cluster ridgeline does not end"):
+            aks.changed(replica_timeout=2.0).withdraw(aks.recipe, "prod")
+        aks.endpoints.withdraw(aks.recipe, "prod")
+        assert aks.objects.find(SERVICE, "ridgeline", aks.name) is None
+    finally:
+        aks.cluster.services.release_seconds = 0.0
+
+
+def test_nothing_is_applied_to_a_service_that_is_about_to_go(aks: AksBench) -> None:
+    aks.endpoints.apply(aks.spec(1))
+    aks.cluster.services.release_seconds = 1.0
+    try:
+        aks.objects.delete(SERVICE, "ridgeline", aks.name)
+        status = aks.endpoints.apply(aks.spec(1))
+    finally:
+        aks.cluster.services.release_seconds = 0.0
+    wait_for(lambda: predicts(aks, status))
+    found = aks.objects.find(SERVICE, "ridgeline", aks.name)
+    assert found is not None
+    assert "deletionTimestamp" not in found["metadata"]
+
+
 def predicts(aks: AksBench, status: EndpointStatus) -> bool:
     try:
         return aks.predict(status) == 1.0

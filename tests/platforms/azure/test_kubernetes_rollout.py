@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from platforms.azure.kubernetes_rollout import OvertakenError
-from platforms.errors import NotReadyError
+from platforms.errors import NotReadyError, NotStartedError
 from platforms.values import EndpointSpec
 from tests.platforms.azure.aks_bench import AksBench
 from tests.platforms.azure.endpoint_bench import Load
@@ -31,8 +31,9 @@ def test_a_second_apply_changes_nothing_and_a_new_image_replaces_one_after_the_o
 def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_lines(aks_pair: AksBench) -> None:
     before = aks_pair.endpoints.apply(aks_pair.spec(1))
     told = rf"(?s){aks_pair.recipe}:1 still serves.*BackOff.*model/weights.json has sha256"
-    with Load(aks_pair, before) as load, pytest.raises(NotReadyError, match=told):
+    with Load(aks_pair, before) as load, pytest.raises(NotReadyError, match=told) as raised:
         aks_pair.endpoints.apply(aks_pair.broken(2))
+    assert not isinstance(raised.value, NotStartedError)
     assert aks_pair.endpoints.status(aks_pair.recipe, "prod") == before
     assert load.errors == []
     assert set(load.answers) == {1.0}
@@ -43,8 +44,9 @@ def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(aks:
     before = aks.endpoints.apply(aks.spec(1))
     aks.settings = aks.settings.model_copy(update={"replica_timeout": 5.0})
     told = r"(?s):1 still serves.*of 1 replicas 1 have the new image and 0 are ready in 5 s.*waiting for nothing"
-    with pytest.raises(NotReadyError, match=told):
+    with pytest.raises(NotReadyError, match=told) as raised:
         aks.forcing().apply(aks.hanging(2))
+    assert not isinstance(raised.value, NotStartedError)
     assert aks.predict(before) == 1.0
 
 
@@ -60,11 +62,34 @@ def test_after_a_killed_apply_it_is_still_known_what_served(aks: AksBench) -> No
     assert aks.predict(before) == 1.0
 
 
+def test_after_a_killed_apply_nothing_is_ready_until_what_served_is_applied_again(aks_pair: AksBench) -> None:
+    before = aks_pair.endpoints.apply(aks_pair.spec(1))
+    aks_pair.endpoints._tracks.apply(aks_pair.missing(2), "stable", 2)
+    wait_for(lambda: aks_pair.waiting("ImagePullBackOff"))
+    status = aks_pair.endpoints.status(aks_pair.recipe, "prod")
+    assert status is not None
+    assert (aks_pair.ready(), status.image, status.ready) == (1, before.image, False)
+    assert aks_pair.endpoints.apply(aks_pair.spec(1)) == before
+    assert aks_pair.endpoints.status(aks_pair.recipe, "prod") == before
+
+
 def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(aks: AksBench) -> None:
-    with pytest.raises(NotReadyError, match=r"(?s)nothing serves.*Failed to pull image .*: not found"):
+    with pytest.raises(NotStartedError, match=r"(?s)nothing serves.*Failed to pull image .*: not found"):
         aks.endpoints.apply(aks.missing(1))
     assert aks.endpoints.status(aks.recipe, "prod") is None
     assert aks.pods() == []
+
+
+def test_a_registry_that_is_gone_for_a_while_only_delays(aks: AksBench) -> None:
+    spec, patient = aks.spec(1), aks.changed(pull_timeout=20.0)
+    with aks.unreachable(spec, lambda: aks.waiting("ImagePullBackOff")):
+        assert aks.predict(patient.apply(spec)) == 1.0
+
+
+def test_pods_that_never_run_in_time_are_no_verdict_on_their_image(aks: AksBench) -> None:
+    patient = aks.changed(pull_timeout=60.0, replica_timeout=2.0)
+    with pytest.raises(NotStartedError, match=r"nothing serves: .* 0 are ready in 2 s"):
+        patient.apply(aks.missing(1))
 
 
 def test_watches_that_break_off_delay_nothing_for_long(aks: AksBench) -> None:

@@ -2,15 +2,20 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import AccountSasPermissions, ContainerClient, ResourceTypes, generate_account_sas
+from pydantic import SecretStr
 
-from platforms.azure import clients
+from platforms.azure import clients, lease
+from platforms.azure.errors import line
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
+from platforms.azure.texts import Texts
 from platforms.errors import PlatformError
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
@@ -120,6 +125,46 @@ def test_a_container_that_is_not_there_says_so(azure: AzureSettings) -> None:
 def test_without_an_account_the_setting_is_named() -> None:
     with pytest.raises(PlatformError, match="RIDGELINE_AZURE_STORAGE_ACCOUNT is not set"):
         clients.container(AzureSettings(storage_account="", storage_endpoint=None))
+
+
+def test_a_shared_access_signature_is_in_no_address_and_no_error(
+    settings: AzureSettings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = settings.model_copy(update={"storage_connection_string": signed(world), "retries": 0})
+    container = clients.container(given)
+    storage, texts = BlobStorage(container), Texts(container, "texts")
+    assert "?" in container.url
+    storage.write("a/x", b"1")
+    shown = [storage.url("a/x"), texts.url("t")]
+    monkeypatch.setattr(lease, "PATIENCE", 0.0)
+    with lease.lease(container, "turn"):
+        shown.append(refusal(lambda: lease.lease(container, "turn").__enter__()))
+    for kind in ("error", "drop"):
+        for call in (lambda: storage.list("a"), lambda: storage.stat("a/x"), lambda: texts.read("t")):
+            with world.faults.on(Fault(kind, f"/{settings.container}", times=100, status=500)):
+                shown.append(refusal(call))
+    assert not [text for text in shown if "sig=" in text or "sv=" in text]
+
+
+def test_the_text_of_an_error_loses_only_signatures() -> None:
+    text = "https://a/b?sv=1&sig=x%2F&se=2 (Caused by '/b?sig=y')\nwhat? https://a/b?page=1"
+    assert line(text) == "https://a/b (Caused by '/b') what? https://a/b?page=1"
+
+
+def signed(world: World) -> SecretStr:
+    """A connection string of the account with a shared access signature instead of its key."""
+    account, end = world.storage, datetime.now(UTC) + timedelta(hours=1)
+    everything = ResourceTypes(service=True, container=True, object=True)
+    allowed = AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True)
+    signature = generate_account_sas(account.name, account.key, everything, allowed, end)
+    return SecretStr(f"BlobEndpoint={account.blob_endpoint};SharedAccessSignature={signature}")
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """What a call that is refused says."""
+    with pytest.raises(PlatformError) as raised:
+        call()
+    return str(raised.value)
 
 
 def storage_container(storage: BlobStorage) -> str:
