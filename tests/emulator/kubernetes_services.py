@@ -66,7 +66,6 @@ class Services:
         self._store.write(key, lambda live: live["spec"].update(clusterIP=address))
         return forwarders
 
-
     async def _release(self, key: Key) -> None:
         await asyncio.sleep(self.release_seconds)
         self._store.delete(key)
