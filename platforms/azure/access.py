@@ -27,6 +27,11 @@ ROLES: Final = {
     "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
 }
 """Azure's built-in roles, by the names that people see."""
+BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+WRITES: Final = ("write", "add/action", "delete", "move/action")
+"""What the role Storage Blob Data Contributor may do with blobs besides reading them."""
+SHIPPED: Final = "scoring-logs"
+"""Where endpoints store their request logs, `log_shipper.layout.AREA`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Access:
                 yield self._assignment(scope, principal, role)
         for principal, scope, role in self._others():
             yield self._assignment(scope, principal, role)
+        serving = _identity(self._made.serving)
+        yield self._assignment(self._made.storage, serving, "Storage Blob Data Contributor", self._only_logs())
 
     def _pipeline(self) -> Iterator[Principal]:
         yield _identity(self._made.pipeline)
@@ -75,21 +82,30 @@ class Access:
 
     def _others(self) -> Iterator[tuple[Principal, Resource, str]]:
         made = self._made
+        yield _identity(made.training), made.storage, "Storage Blob Data Contributor"
         for identity in (made.training, made.serving):
-            yield _identity(identity), made.storage, "Storage Blob Data Contributor"
             yield _identity(identity), made.registry, "AcrPull"
         kubelet = made.kubernetes.output("properties.identityProfile.kubeletidentity.objectId")
         yield Principal("kubelet", f"{made.kubernetes.id}/kubelet", kubelet), made.registry, "AcrPull"
         workspace = Principal("workspace", made.workspace.id, made.workspace.output("identity.principalId"))
         yield workspace, made.vault, "Key Vault Secrets Officer"
 
-    def _assignment(self, scope: Resource, principal: Principal, role: str) -> Resource:
+    def _only_logs(self) -> str:
+        """The condition that keeps the endpoints, which the internet may reach, from writing anything but logs."""
+        writes = " AND ".join(f"!(ActionMatches{{'{BLOBS}/{write}'}})" for write in WRITES)
+        container = f"@Resource[{BLOBS.rpartition('/')[0]}:name] StringEquals '{self._settings.container}'"
+        path = f"@Resource[{BLOBS}:path] StringLike '{SHIPPED}/*'"
+        return f"(({writes}) OR ({container} AND {path}))"
+
+    def _assignment(self, scope: Resource, principal: Principal, role: str, condition: str = "") -> Resource:
         roles = f"/subscriptions/{self._settings.subscription_id}/providers/Microsoft.Authorization/roleDefinitions"
         properties = {
             "roleDefinitionId": f"{roles}/{ROLES[role]}",
             "principalId": principal.object_id,
             "principalType": principal.kind,
         }
+        if condition:
+            properties |= {"condition": condition, "conditionVersion": "2.0"}
         return Resource(
             "Microsoft.Authorization/roleAssignments",
             guid(scope.id, principal.key, ROLES[role]),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from platforms.azure import credentials
+from platforms.azure.errors import unset
 from platforms.azure.settings import AzureSettings
-from platforms.errors import PlatformError
+from platforms.azure.storage_account import storage_account
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient
@@ -27,10 +28,8 @@ def container(settings: AzureSettings) -> ContainerClient:
     options = {"retry_policy": patience, "connection_timeout": settings.timeout, "read_timeout": settings.timeout}
     if connection := credentials.connection_string(settings):
         return ContainerClient.from_connection_string(connection, settings.container, **options)
-    if not (settings.storage_account or settings.storage_endpoint or settings.storage_block):
-        raise unset("storage_account")
-    identity = credentials.storage_identity(settings)
-    return ContainerClient(credentials.storage_address(settings), settings.container, credential=identity, **options)
+    address, identity = storage_account(settings).address, credentials.storage_identity(settings)
+    return ContainerClient(address, settings.container, credential=identity, **options)
 
 
 def queue(settings: AzureSettings, name: str) -> QueueClient:
@@ -40,8 +39,8 @@ def queue(settings: AzureSettings, name: str) -> QueueClient:
     options = {"connection_timeout": settings.timeout, "read_timeout": settings.timeout, **retries(settings)}
     if connection := credentials.connection_string(settings):
         return QueueClient.from_connection_string(connection, name, **options)
-    identity = credentials.credential(settings)
-    return QueueClient(settings.queue_address, name, credential=identity, **options)
+    address = (settings.queue_endpoint or storage_account(settings).queue_address).rstrip("/")
+    return QueueClient(address, name, credential=credentials.storage_identity(settings), **options)
 
 
 def vault(settings: AzureSettings) -> SecretClient:
@@ -57,11 +56,6 @@ def retries(settings: AzureSettings) -> dict[str, Any]:
     """How often and after which waits clients built on azure-core send a request again; they keep to Retry-After."""
     counts = ("retry_total", "retry_connect", "retry_read", "retry_status")
     return {**dict.fromkeys(counts, settings.retries), "retry_backoff_factor": settings.retry_wait}
-
-
-def unset(field: str) -> PlatformError:
-    """What to raise for a setting that is needed and has no value."""
-    return PlatformError(f"RIDGELINE_AZURE_{field.upper()} is not set: docs/azure.md says what to choose")
 
 
 def management(settings: AzureSettings, kind: Callable[..., Client]) -> Client:

@@ -7,10 +7,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from platforms.azure.credentials import connection_string
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.log_shipper import LOG_DIR, SHIPPER, shipper_environment
 from platforms.azure.settings import AzureSettings
+from platforms.azure.storage_account import storage_account
 from platforms.errors import PlatformError
 from platforms.values import EndpointSpec
 
@@ -128,15 +128,14 @@ def _volumes(parts: GroupParts, settings: AzureSettings) -> list[Volume]:
         return [keys, models.Volume(name="log", empty_dir={})]
     share = models.AzureFileVolume(
         share_name=settings.qa_log_share,
-        storage_account_name=settings.storage_account,
+        storage_account_name=storage_account(settings).name,
         storage_account_key=_account_key(settings),
     )
     return [keys, models.Volume(name="log", azure_file=share)]
 
 
 def _account_key(settings: AzureSettings) -> str:
-    pairs = (part.partition("=") for part in (connection_string(settings) or "").split(";"))
-    key = {name: value for name, _, value in pairs}.get("AccountKey")
+    key = storage_account(settings).key
     if not key:
         raise PlatformError(
             "RIDGELINE_AZURE_QA_LOG_SHARE needs the storage account's key, as Azure Files has no other way to be "

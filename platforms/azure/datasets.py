@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from platforms.azure import credentials
 from platforms.azure.errors import told
 from platforms.azure.settings import AzureSettings
+from platforms.azure.storage_account import storage_account
 from platforms.delta import DeltaStore
 
 
@@ -16,28 +15,18 @@ def blob_datasets(settings: AzureSettings, folder: str = "tables") -> DeltaStore
 
 
 def options(settings: AzureSettings) -> dict[str, str]:
-    """What Delta's own storage client needs: the account, and a key or a token of this process's identity."""
+    """What Delta's own storage client needs: the account, and its key, a signature or a token of who this is."""
     patience = {
         "timeout": f"{settings.timeout:.0f}s",
         "max_retries": str(settings.retries),
         "backoff_config.init_backoff": f"{settings.retry_wait * 1000:.0f}ms",
     }
-    if connection := credentials.connection_string(settings):
-        return {**_account(connection), **patience}
-    address = credentials.storage_address(settings)
-    with told(f"a token for the tables in {address}"):
+    account = storage_account(settings)
+    known = {"account_name": account.name, "azure_endpoint": account.address, **patience}
+    if account.key:
+        return {**known, "account_key": account.key}
+    if account.signature:
+        return {**known, "sas_token": account.signature}
+    with told(f"a token for the tables in {account.address}"):
         token = credentials.storage_identity(settings).get_token(credentials.STORAGE_SCOPE).token
-    name = settings.storage_account or str(urlsplit(address).hostname).partition(".")[0]
-    return {"account_name": name, "azure_endpoint": address, "bearer_token": token, **patience}
-
-
-def _account(connection_string: str) -> dict[str, str]:
-    """The same account by the names that Delta's storage client knows."""
-    given = dict(part.split("=", 1) for part in connection_string.strip(";").split(";"))
-    names = {
-        "AccountName": "account_name",
-        "AccountKey": "account_key",
-        "SharedAccessSignature": "sas_token",
-        "BlobEndpoint": "azure_endpoint",
-    }
-    return {names[name]: value for name, value in given.items() if name in names}
+    return {**known, "bearer_token": token}

@@ -36,6 +36,11 @@ def told(what: str, missing: PlatformError | None = None) -> Iterator[None]:
         raise PlatformError(f"{what}: {line(error.message)}; check the network and try again") from error
 
 
+def unset(field: str) -> PlatformError:
+    """What to raise for a setting that is needed and has no value."""
+    return PlatformError(f"RIDGELINE_AZURE_{field.upper()} is not set: docs/azure.md says what to choose")
+
+
 def address(url: str) -> str:
     """An address to show to people: without its query, where a shared access signature stands."""
     return url.partition("?")[0]

@@ -44,7 +44,10 @@ class KubernetesEndpoints:
         self._tracks = Tracks(settings, objects, namespace, locate)
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
-        """Serve the image on every stable replica; raises `NotReadyError`, `ConflictError` or `PlatformError`."""
+        """Serve the image on every stable replica, and end the canary of another one.
+
+        Raises `NotReadyError`, `ConflictError` or `PlatformError`.
+        """
         live = self._tracks.find(spec.recipe, "stable")
         before = served_by(live, spec.recipe, spec.environment) if live else None
         try:
@@ -107,14 +110,20 @@ class KubernetesEndpoints:
     def end_canary(self, spec: EndpointSpec) -> None:
         """Have no canary, and the autoscaler as it was; no canary is no error."""
         if self._tracks.find(spec.recipe, "canary"):
-            self._tracks.resize(spec.recipe, "canary", 0)
-            self._tracks.rollout(spec, "canary").await_gone(self._settings.replica_timeout)
+            self._stop_canary(spec)
         self._apply_shared(spec)
+
+    def _stop_canary(self, spec: EndpointSpec) -> None:
+        self._tracks.resize(spec.recipe, "canary", 0)
+        self._tracks.rollout(spec, "canary").await_gone(self._settings.replica_timeout)
 
     def _serve(self, spec: EndpointSpec) -> str:
         """Roll out and wait until the address answers; returns it."""
+        canary = self._tracks.find(spec.recipe, "canary")
+        if canary and canary["spec"]["replicas"] and asked_of(canary, spec.recipe, spec.environment) != spec:
+            self._stop_canary(spec)
         self._apply_shared(spec)
-        if self._tracks.find(spec.recipe, "canary") is None:
+        if canary is None:
             self._tracks.apply(spec, "canary", 0)
         rollout = self._tracks.apply(spec, "stable", self._settings.min_replicas)
         rollout.wait(self._scale(spec).minimum, self._settings.replica_timeout)

@@ -269,8 +269,3 @@ class AzureSettings(BaseSettings):
     def registry_address(self) -> str:
         """Address of the container registry, without a slash at its end."""
         return (self.registry_endpoint or f"https://{self.registry}.azurecr.io").rstrip("/")
-
-    @property
-    def queue_address(self) -> str:
-        """Address of the storage account's queues, without a slash at its end."""
-        return (self.queue_endpoint or self.blob_endpoint.replace(".blob.", ".queue.")).rstrip("/")

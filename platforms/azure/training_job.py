@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from platforms import jobs
 from platforms.azure import environment
 from platforms.azure.machine_learning import MachineLearning
+from platforms.azure.storage_account import storage_account
 from platforms.values import TrainingJob
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class JobFactory:
         try:
             client.datastores.get(settings.datastore)
         except ResourceNotFoundError:
-            account, container = settings.storage_account, settings.container
+            account, container = storage_account(settings).name, settings.container
             made = AzureBlobDatastore(name=settings.datastore, account_name=account, container_name=container)
             client.datastores.create_or_update(made)
 

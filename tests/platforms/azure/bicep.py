@@ -103,7 +103,7 @@ class Template:
             case str() if value in self.values:
                 return self.values[value]
             case str():
-                return PLACEHOLDER.sub(lambda found: self._placeholder(found[1]), value)
+                return PLACEHOLDER.sub(lambda found: self._placeholder(found[1]), value.replace("\\'", "'"))
             case _:
                 return value
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from log_shipper.layout import AREA
+from platforms.azure.access import BLOBS
 from platforms.azure.blueprint import Blueprint
 from platforms.azure.resources import Initially, Resource
 from platforms.azure.settings import AzureSettings
@@ -56,6 +58,17 @@ def test_template_and_blueprint_name_the_same_resources(operator: str | None, sh
     for id, made in mine.items():
         assert (theirs[id].type, theirs[id].api_version) == (made.type, made.api_version), made.label
         assert theirs[id].body == plain(made.body), made.label
+
+
+def test_endpoints_write_nothing_but_their_logs() -> None:
+    made = [resource for resource in Blueprint(settings()).resources() if "condition" in str(resource.body)]
+    assert [resource.title for resource in made] == [
+        "Storage Blob Data Contributor: ridgeline-serving on Microsoft.Storage/storageAccounts ridgelinedata"
+    ]
+    condition = made[0].body["properties"]["condition"]
+    assert condition.endswith(f"blobs:path] StringLike '{AREA}/*'))")
+    assert "containers:name] StringEquals 'ridgeline' AND" in condition
+    assert all(f"!(ActionMatches{{'{BLOBS}/{write}'}})" in condition for write in ("write", "delete"))
 
 
 def test_the_template_s_defaults_are_the_settings(tmp_path: Path) -> None:

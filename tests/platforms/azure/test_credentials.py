@@ -8,8 +8,10 @@ from pydantic import SecretStr
 
 from platforms.azure import clients, credentials
 from platforms.azure.datasets import options
+from platforms.azure.log_shipper import shipper_environment
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
+from platforms.azure.storage_account import storage_account
 from platforms.errors import PlatformError
 from tests.emulator.world import World
 
@@ -37,6 +39,39 @@ def test_a_block_with_an_address(blocked: AzureSettings, world: World, prefect_s
     save(AzureBlobStorageCredentials(account_url=f"{world.storage.blob_endpoint}/"))
     assert BlobStorage(clients.container(blocked)).write("credentials/x", b"1").size == 1
     assert options(blocked)["azure_endpoint"] == world.storage.blob_endpoint
+
+
+def test_every_adapter_finds_the_account_of_a_block(
+    blocked: AzureSettings, world: World, prefect_server: None
+) -> None:
+    save(AzureBlobStorageCredentials(account_url="https://data1.blob.core.windows.net/"))
+    shipper = shipper_environment(blocked)
+    assert shipper["RIDGELINE_AZURE_STORAGE_ACCOUNT"] == "data1"
+    assert shipper["RIDGELINE_AZURE_STORAGE_ENDPOINT"] == "https://data1.blob.core.windows.net"
+    unset = blocked.model_copy(update={"queue_endpoint": None})
+    assert clients.queue(unset, "q").url == "https://data1.queue.core.windows.net/q"
+
+
+@pytest.mark.parametrize(
+    ("connection", "name", "address"),
+    [
+        ("AccountName=a;AccountKey=k==;EndpointSuffix=core.windows.net", "a", "https://a.blob.core.windows.net"),
+        ("AccountName=a;AccountKey=k;EndpointSuffix=c.cn;", "a", "https://a.blob.c.cn"),
+        ("BlobEndpoint=https://b.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=x", "b", None),
+        ("BlobEndpoint=https://127.0.0.1:1/c;SharedAccessSignature=sv=1", "c", "https://127.0.0.1:1/c"),
+    ],
+)
+def test_a_connection_string_names_the_account(connection: str, name: str, address: str | None) -> None:
+    settings = AzureSettings(_env_file=None, storage_account="", storage_connection_string=SecretStr(connection))
+    found = storage_account(settings)
+    assert (found.name, found.address) == (name, address or "https://b.blob.core.windows.net")
+
+
+def test_without_an_account_each_adapter_names_the_setting() -> None:
+    settings = AzureSettings(_env_file=None, storage_account="", storage_endpoint=None, queue_endpoint=None)
+    for call in (options, shipper_environment, clients.container, lambda given: clients.queue(given, "q")):
+        with pytest.raises(PlatformError, match="RIDGELINE_AZURE_STORAGE_ACCOUNT is not set"):
+            call(settings)
 
 
 def test_a_block_with_a_service_principal(blocked: AzureSettings, world: World, prefect_server: None) -> None:

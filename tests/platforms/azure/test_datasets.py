@@ -13,6 +13,7 @@ from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.azure.faulty import KINDS
 from tests.platforms.azure.signed_out import SignedOut
+from tests.platforms.azure.test_storage import signed
 from tests.platforms.contracts.datasets import DatasetsContract, batch
 
 
@@ -34,6 +35,19 @@ def test_a_connection_string_does_too(
     assert "bearer_token" not in given
     folder = datasets.location("").split("/", 3)[3].strip("/")
     assert blob_datasets(AzureSettings(), folder).version("r") == version
+
+
+def test_a_connection_string_with_a_shared_access_signature_does_too_and_shows_it_nowhere(
+    azure: AzureSettings, world: World
+) -> None:
+    nothing_else = {"storage_account": "", "storage_endpoint": None, "storage_connection_string": signed(world)}
+    given = azure.model_copy(update={**nothing_else, "retries": 0})
+    datasets = blob_datasets(given, f"tables/{uuid.uuid4()}")
+    assert datasets.append("r", batch(1.0), "b1").rows == 1
+    for kind in ("error", "drop"):
+        with world.faults.on(Fault(kind, "/tables/", times=1000)), pytest.raises(PlatformError) as raised:
+            datasets.version("r")
+        assert "sig=" not in str(raised.value)
 
 
 @pytest.mark.parametrize("kind", KINDS)

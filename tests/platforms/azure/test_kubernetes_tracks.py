@@ -30,6 +30,16 @@ def test_a_canary_that_does_not_start_is_gone_again(aks: AksBench) -> None:
     assert aks.predict(status) == 1.0
 
 
+def test_an_apply_ends_the_canary_of_another_image_only(aks: AksBench) -> None:
+    status = aks.endpoints.apply(aks.spec(1))
+    aks.endpoints.try_canary(aks.spec(2), 1)
+    aks.endpoints.apply(aks.spec(2))
+    assert aks.replicas("canary") == 1
+    aks.endpoints.apply(aks.spec(3))
+    assert (aks.replicas("canary"), aks.limits(), len(aks.pods())) == (0, (1, 6), 1)
+    assert {aks.predict(status) for _ in range(4)} == {3.0}
+
+
 def test_an_apply_leaves_the_number_of_replicas_to_the_autoscaler(aks: AksBench) -> None:
     aks.endpoints.apply(aks.spec(1))
     aks.scale("stable", 2)
