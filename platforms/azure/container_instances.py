@@ -145,13 +145,15 @@ class ContainerInstances:
         return _is_running(live) and answering.serves(_url(live), spec) and answering.accepts(_url(live), keys)
 
     def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
-        if before is None:
-            self.withdraw(spec.recipe, spec.environment)
-            return "nothing serves"
+        """Serve again what was served before; says what became of it, and hides no error behind one of its own."""
         try:
+            if before is None:
+                self.withdraw(spec.recipe, spec.environment)
+                return "nothing serves"
             self._serve(before, before)
-        except NotReadyError as error:
-            return f"and {before.image.name} did not come back ({error})"
+        except PlatformError as error:
+            failed = f"{before.image.name} did not come back" if before else "it did not end"
+            return f"and {failed} ({error})"
         return f"{before.image.name} still serves"
 
     def _failure(self, spec: EndpointSpec, live: ContainerGroup, reason: str) -> NotReadyError:

@@ -130,18 +130,19 @@ class KubernetesEndpoints:
         return self._await_answer(spec)
 
     def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
-        """Serve again what was served before; says what became of it."""
+        """Serve again what was served before; says what became of it, and hides no error behind one of its own."""
         failed = f"did not become ready with {spec.image.name}"
-        if before is None:
-            self.withdraw(spec.recipe, spec.environment)
-            return f"{failed}, nothing serves"
-        rollout = self._tracks.apply(before, "stable", self._settings.min_replicas)
-        if before.image != spec.image:
-            self._tracks.delete_stuck(spec, "stable")
         try:
+            if before is None:
+                self.withdraw(spec.recipe, spec.environment)
+                return f"{failed}, nothing serves"
+            rollout = self._tracks.apply(before, "stable", self._settings.min_replicas)
+            if before.image != spec.image:
+                self._tracks.delete_stuck(spec, "stable")
             rollout.wait(self._scale(before).minimum, self._settings.replica_timeout)
-        except NotReadyError as error:
-            return f"{failed}, and {before.image.name} did not come back ({error})"
+        except PlatformError as error:
+            left = f"{before.image.name} did not come back" if before else "it did not end"
+            return f"{failed}, and {left} ({error})"
         return f"{failed}, {before.image.name} still serves"
 
     def _await_no_service(self, recipe: str) -> None:

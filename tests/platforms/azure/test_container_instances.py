@@ -103,6 +103,16 @@ def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench,
     assert bench.endpoints.status(bench.recipe, "qa") is None
 
 
+def test_what_goes_wrong_when_it_is_undone_hides_nothing(bench: AciBench) -> None:
+    def fail(*of: object) -> None:
+        raise PlatformError("no connection")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.endpoints, "withdraw", fail)
+        with pytest.raises(NotReadyError, match=r"(?s)did not end \(no connection\).*model/weights.json has sha256"):
+            bench.endpoints.apply(bench.broken(1, "qa"))
+
+
 def test_keys_are_nowhere_but_in_the_secure_volume(bench: AciBench) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     key = bench.secrets.get(status.key_secret).split()[1]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from platforms.azure.kubernetes_rollout import OvertakenError
-from platforms.errors import NotReadyError, NotStartedError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.values import EndpointSpec
 from tests.platforms.azure.aks_bench import AksBench
 from tests.platforms.azure.endpoint_bench import Load
@@ -90,6 +90,19 @@ def test_pods_that_never_run_in_time_are_no_verdict_on_their_image(aks: AksBench
     patient = aks.changed(pull_timeout=60.0, replica_timeout=2.0)
     with pytest.raises(NotStartedError, match=r"nothing serves: .* 0 are ready in 2 s"):
         patient.apply(aks.missing(1))
+
+
+def test_what_goes_wrong_when_it_is_undone_hides_nothing(aks: AksBench) -> None:
+    def fail(*of: object) -> None:
+        raise PlatformError("no connection")
+
+    aks.endpoints.apply(aks.spec(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aks.endpoints._tracks, "delete_stuck", fail)
+        with pytest.raises(
+            NotReadyError, match=r"(?s):1 did not come back \(no connection\).*weights.json has sha256"
+        ):
+            aks.endpoints.apply(aks.broken(2))
 
 
 def test_watches_that_break_off_delay_nothing_for_long(aks: AksBench) -> None:
