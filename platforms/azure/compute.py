@@ -26,7 +26,9 @@ from platforms.errors import PlatformError
 from platforms.values import TrainingJob
 
 SUBMISSIONS: Final = 3
-"""How often a job is submitted when the address for the upload of its code had expired."""
+"""How often a job is submitted when its code could not be uploaded."""
+NOT_UPLOADED: Final = (403, 409)
+"""The address had expired, or a file is there already, because the answer was lost: the next upload replaces it."""
 
 
 class AzureCompute:
@@ -86,7 +88,7 @@ class AzureCompute:
                     self._workspace.client.jobs.create_or_update(made)
                     return
                 except HttpResponseError as error:
-                    if error.status_code != 403 or attempt == SUBMISSIONS - 1:
+                    if error.status_code not in NOT_UPLOADED or attempt == SUBMISSIONS - 1:
                         raise
 
     def _follow(self, job: TrainingJob, name: str, lines: jobs.Lines, waiting: Waiting) -> RunDetails:

@@ -6,6 +6,7 @@ Importing the SDK takes 3 to 5 s, so nothing here does it before somebody asks f
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,7 @@ class MachineLearning:
     @cached_property
     def client(self) -> MLClient:
         """The SDK's client."""
+        os.environ.setdefault("TQDM_DISABLE", "1")
         # The SDK warns of its own dependencies as it is imported, and says of its own classes that they may change.
         logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
         with warnings.catch_warnings():
@@ -42,7 +44,8 @@ class MachineLearning:
                 settings.resource_group,
                 settings.workspace,
                 enable_telemetry=False,
-                show_progress=False,
+                # Only who shows progress looks whether an upload failed; without, the SDK waits for it for ever.
+                show_progress=True,
                 **clients.retries(settings),
                 **_cloud(settings),
             )

@@ -203,6 +203,20 @@ def test_a_fault_while_submitting_makes_one_job(
     assert jobs.known[job.name].runs == 1
 
 
+@pytest.mark.long
+def test_an_upload_whose_answer_was_lost_is_made_again(
+    workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World
+) -> None:
+    """The SDK sends it again after 15 s, is told that the file is there, and would wait for ever if nobody looked."""
+    lines: list[str] = []
+    lost = Fault("drop-answer", r"/code/.*\.py$", "PUT")
+    with world.faults.on(lost):
+        workspace.compute(f"print({job.name!r}); finish()").run(job, lines.append)
+    assert lost.hits == 1
+    assert lines[-1] == job.name
+    assert names(jobs, job) == [job.name]
+
+
 def test_expired_addresses_are_asked_for_again(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World
 ) -> None:
