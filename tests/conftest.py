@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -22,6 +23,11 @@ _HOME = tempfile.TemporaryDirectory(prefix="ridgeline-tests-", ignore_cleanup_er
 # Before anything imports Prefect: a developer's `.env` may point to services of a state folder that is gone.
 os.environ["PREFECT_HOME"] = _HOME.name
 
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # What most tests need anyway, before coverage begins to look at every line of it: that takes half again as long.
+    for name in ("prefect.main", "prefect_azure", "schemathesis", "skops.io", "azure.storage.blob", "pandera.pandas"):
+        importlib.import_module(name)
 
 # `make test` plays each property a few times, `make test-long` often.
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
