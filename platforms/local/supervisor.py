@@ -111,6 +111,8 @@ class Supervisor:
     async def _end(self) -> None:
         for keeper in self._keepers.values():
             keeper.cancel()
+        # One that is just starting its service would leave it behind.
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         await self._stop("worker", "listener")
         await asyncio.to_thread(self._end_runs)
         self._endpoints.cancel()
