@@ -26,7 +26,7 @@ class Record(msgspec.Struct, gc=False):
 
 
 class _Packed(msgspec.Struct):
-    """Many rows of numbers: of each its `columns`, one row after the other, as little-endian float64."""
+    """`scoring_service.request_log.PackedRows`, which the shipper cannot import: it has an environment of its own."""
 
     rows: int
     columns: list[str]

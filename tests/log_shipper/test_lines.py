@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from log_shipper import lines
-from scoring_service.request_log import PackedRows
+from scoring_service.request_log import LogRecord, PackedRows
 from tests.log_shipper.made import record
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -20,6 +20,12 @@ def read(packed: PackedRows) -> list[dict[str, float]]:
     logged.inputs = packed
     found: list[dict[str, float]] = json.loads(bytes(lines.read(msgspec.json.encode(logged)).inputs))
     return found
+
+
+def test_the_reader_knows_what_the_service_writes() -> None:
+    """Neither may import the other, so each describes the format by itself."""
+    assert lines._Packed.__struct_fields__ == PackedRows.__struct_fields__
+    assert lines.Record.__struct_fields__ == LogRecord.__struct_fields__
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5))
