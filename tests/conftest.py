@@ -16,6 +16,7 @@ from filelock import FileLock
 from platforms import selection
 from platforms.platform import Platform
 from platforms.settings import Settings
+from tests import measured
 from tests import prefect_server as server
 from tests.ports import free_port
 
@@ -61,6 +62,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         item.add_marker(pytest.mark.xdist_group(groups[0] if groups else item.nodeid))
     yield
     items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _measured_threads() -> Iterator[None]:
+    with measured.but_the_emulator():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -57,11 +57,15 @@ class Installation:
         document: Document = json.loads(self.run("status", "--json").stdout)
         return document
 
+    def services(self) -> dict[str, dict[str, object]]:
+        """What the status document says of each service, by its name."""
+        return {str(entry["name"]): entry for entry in self.status()["services"]}
+
     def pid(self, service: str) -> int:
-        return next(int(str(entry["pid"])) for entry in self.status()["services"] if entry["name"] == service)
+        return int(str(self.services()[service]["pid"]))
 
     def healthy(self) -> set[str]:
-        return {str(entry["name"]) for entry in self.status()["services"] if entry["healthy"]}
+        return {name for name, entry in self.services().items() if entry["healthy"]}
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs in the name of this state folder."""
@@ -96,7 +100,7 @@ class Installation:
 
     def replicas(self) -> list[int]:
         """The processes behind the prod endpoint, those that are healthy."""
-        prod = [entry for entry in self.status()["services"] if str(entry["name"]).startswith("prod-")]
+        prod = [entry for name, entry in self.services().items() if name.startswith("prod-")]
         return [int(str(entry["pid"])) for entry in prod if entry["healthy"]]
 
 

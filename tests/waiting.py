@@ -9,12 +9,12 @@ from collections.abc import Callable
 STEP = 0.01
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until something is true; fails after so many seconds."""
+def wait_for(condition: Callable[[], object], seconds: float = 20.0, step: float = STEP) -> None:
+    """Wait until something is true, looking every `step` seconds; fails after so many `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{condition} stayed false for {seconds:g} s"
-        time.sleep(STEP)
+        time.sleep(step)
 
 
 async def awaited(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -60,7 +60,9 @@ class Builds:
             "isArchiveEnabled": False,
         }
         entry, _ = self._world.resources.put(f"{registry}/runs/{name}", {"properties": properties})
-        thread = threading.Thread(target=self._run, args=[entry.document["id"], request], daemon=True)
+        thread = threading.Thread(
+            target=self._run, args=[entry.document["id"], request], name="emulator-build", daemon=True
+        )
         self._threads.append(thread)
         thread.start()
         return entry.document

@@ -60,7 +60,9 @@ class Emulator:
             timeout_graceful_shutdown=1,
         )
         self._server = Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=[[self._socket]], daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, args=[[self._socket]], name="emulator-server", daemon=True
+        )
 
     def start(self) -> Self:
         """Return when everything answers."""

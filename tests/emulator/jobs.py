@@ -89,7 +89,7 @@ class Job:
         self.error: str | None = None
         self.runs = 0
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="emulator-job", daemon=True)
 
     def start(self) -> None:
         self._folder.mkdir(parents=True)

@@ -43,7 +43,7 @@ class Operations:
         """Do the work in a thread; a `CloudError` that it raises is the operation's error."""
         operation = Operation(str(uuid.uuid4()), now())
         self._known[operation.name] = operation
-        thread = threading.Thread(target=self._run, args=[operation, work], daemon=True)
+        thread = threading.Thread(target=self._run, args=[operation, work], name="emulator-operation", daemon=True)
         thread.start()
         # What is done at once need not be asked for twice.
         thread.join(0.05)
