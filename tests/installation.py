@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -70,6 +70,14 @@ class Installation:
     def processes(self) -> list[psutil.Process]:
         """Everything that runs in the name of this state folder."""
         return [process for process in psutil.process_iter() if str(self.state) in _environment(process)]
+
+    def killed(self) -> bool:
+        """End all of them without a word; whether nothing was there to be ended."""
+        found = self.processes()
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not found
 
     def prod(self) -> dict[str, object]:
         """What the status document says of production."""

@@ -43,9 +43,9 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
     nobody_tells_a_secret(installation)
-    batch = what_is_killed_as_a_batch_arrives_comes_back(installation)
-    down_leaves_nothing(installation)
+    batch = everything_dies_as_a_batch_arrives(installation)
     up_brings_the_endpoints_back_and_the_batch_home(installation, batch)
+    down_leaves_nothing(installation)
 
 
 def first_model_answers(installation: Installation) -> None:
@@ -137,20 +137,11 @@ def prefect_commands_find_the_server(installation: Installation) -> None:
     assert httpx.get(f"{values['PREFECT_API_URL']}/health", trust_env=False).status_code == 200
 
 
-def what_is_killed_as_a_batch_arrives_comes_back(installation: Installation) -> Path:
-    """Without an operator, in whatever state the batch is then; how soon is what the long tests measure."""
+def everything_dies_as_a_batch_arrives(installation: Installation) -> Path:
+    """As if the power failed, in whatever state the batch is then; services that die alone are in the long tests."""
     batch = make_batch(installation.state / "a new batch.csv", rows=40, shift=1.0)
     assert installation.run("ingest", str(batch), "--recipe", "diabetes").returncode == 0
-    before = installation.services()
-    victims = ("listener", "server", "worker", "launcher")
-    for name in victims:
-        os.kill(int(str(before[name]["pid"])), signal.SIGKILL)
-
-    def back() -> bool:
-        now = installation.services()
-        return all(now[name]["healthy"] and now[name]["pid"] != before[name]["pid"] for name in victims)
-
-    wait_for(back, 60, LOOK)
+    wait_for(installation.killed)
     return batch
 
 
@@ -159,13 +150,6 @@ def nobody_tells_a_secret(installation: Installation) -> None:
     secrets = installation.secrets()
     assert {"scoring-diabetes-qa", "scoring-diabetes-prod"} <= {name.split(",")[0] for name in secrets}
     assert leaks.told(secrets, installation.left_behind()) == []
-
-
-def down_leaves_nothing(installation: Installation) -> None:
-    assert installation.processes()
-    assert installation.run("down").returncode == 0
-    assert installation.processes() == []
-    assert installation.status()["services"] == []
 
 
 def up_brings_the_endpoints_back_and_the_batch_home(installation: Installation, batch: Path) -> None:
@@ -181,3 +165,10 @@ def up_brings_the_endpoints_back_and_the_batch_home(installation: Installation, 
     entries = json.loads(installation.run("history", "diabetes", "--json").stdout)
     assert entries[: len(before)] == before, "coming back is no new decision"
     assert [entry["action"] for entry in entries[len(before) :]].count("rejected") <= 1
+
+
+def down_leaves_nothing(installation: Installation) -> None:
+    assert installation.processes()
+    assert installation.run("down").returncode == 0
+    assert installation.processes() == []
+    assert installation.status()["services"] == []
