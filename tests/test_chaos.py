@@ -34,7 +34,8 @@ def document(installation: Installation, *arguments: str) -> object:
 
 
 def kill(installation: Installation, victim: str) -> None:
-    """End one service, or every flow run in progress, without a word."""
+    """End one service, or every flow run in progress, without a word; what is just starting is waited for."""
+    wait_for(lambda: installation.services()["launcher" if victim == "a run" else victim]["pid"])
     if victim != "a run":
         os.kill(installation.pid(victim), signal.SIGKILL)
         return
@@ -58,7 +59,12 @@ def judgements(installation: Installation) -> list[int]:
 def test_what_is_killed_is_back_within_ten_seconds(installation: Installation, victim: str) -> None:
     before = installation.pid(victim)
     os.kill(before, signal.SIGKILL)
-    wait_for(lambda: installation.pid(victim) != before and victim in installation.healthy(), 10)
+
+    def back() -> bool:
+        now = installation.services()[victim]
+        return bool(now["healthy"]) and now["pid"] != before
+
+    wait_for(back, 10, 0.2)
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
@@ -78,7 +84,7 @@ def test_a_batch_arrives_and_is_judged_once(installation: Installation, seed: in
         arrived = after["rows"] == before["rows"] + 60 + seed
         return bool(arrived and after["dataset_version"] in judgements(installation))
 
-    wait_for(judged, SETTLED)
+    wait_for(judged, SETTLED, 0.5)
     decided = judgements(installation)
     assert len(decided) == len(set(decided)), "no dataset version is judged twice"
 
@@ -96,4 +102,4 @@ def test_thirty_batches_within_a_minute_are_all_accepted_and_judged(installation
         arrived = data["rows"] == before["rows"] + 30 * 60
         return bool(arrived and max(judgements(installation)) == data["dataset_version"])
 
-    wait_for(settled, 600)
+    wait_for(settled, 600, 0.5)
