@@ -152,12 +152,15 @@ class Follower:
             )
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
-        """Ask the server until it answers: it may be starting again."""
+        """Ask the server until it answers, for it may be starting again; raises `ChainError` if it refuses."""
         while True:
             try:
                 return question()
             except httpx.TransportError as error:
                 self._pause(f"the Prefect server ({error})")
+            except httpx.HTTPStatusError as error:
+                refused = f"{error.request.url} with {error.response.status_code}"
+                raise ChainError(f"the Prefect server refuses {refused}: see `ridgeline doctor`") from error
 
     def _pause(self, what: str) -> None:
         if time.monotonic() > self._deadline:

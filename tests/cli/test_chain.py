@@ -119,6 +119,15 @@ def test_a_server_that_is_gone_is_asked_again(script: Script, monkeypatch: pytes
     assert outcomes(follower(script).batch(BLOB)) == [("validate-data", "Duplicate")]
 
 
+def test_a_server_that_refuses_is_told_with_the_next_step(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: starting.Want) -> None:
+        httpx.Response(401, request=httpx.Request("POST", "http://prefect/api/x")).raise_for_status()
+
+    monkeypatch.setattr(starting, "first_attempt", refuse)
+    with pytest.raises(ChainError, match=r"refuses http://prefect/api/x with 401: see `ridgeline doctor`"):
+        follower(script).batch(BLOB)
+
+
 def test_a_retrain_of_a_person_is_followed_to_its_release(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run_of(Completed(name="Registered"), tags=("model:5",))
     states = [run_of(Running()), ended]
