@@ -26,7 +26,9 @@ class Addresses:
         start = random.SystemRandom().randrange(1 << 22)
         for number in itertools.count(start):
             host = number % (1 << 22)
-            yield f"127.{64 + (host >> 16)}.{host >> 8 & 255}.{host & 255 or 1}"
+            # The first of 256 names a network.
+            if last := host & 255:
+                yield f"127.{64 + (host >> 16)}.{host >> 8 & 255}.{last}"
 
 
 def listen(address: str, port: int) -> socket.socket:
