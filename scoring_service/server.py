@@ -120,7 +120,8 @@ async def _run(hub: Hub, upkeep: Callable[[], None], stop: asyncio.Event) -> Non
         hub.tick(loop.time())
         upkeep()
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+            async with asyncio.timeout(TICK_SECONDS):
+                await stop.wait()
 
 
 async def _drain(hub: Hub) -> None:

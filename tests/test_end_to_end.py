@@ -80,9 +80,11 @@ def people_find_the_artifacts(installation: Installation) -> None:
     url = str(installation.status()["prefect_url"])
     artifacts = httpx.post(f"{url}/api/artifacts/filter", json={}, trust_env=False).json()
     newest = {artifact["key"]: artifact["id"] for artifact in artifacts}
-    [retrain] = httpx.post(
-        f"{url}/api/flow_runs/filter", json={"flows": {"name": {"any_": ["retrain"]}}, "limit": 1}, trust_env=False
-    ).json()
+    registered = {
+        "flows": {"name": {"any_": ["retrain"]}},
+        "flow_runs": {"state": {"name": {"any_": ["Registered"]}}},
+    }
+    [retrain] = httpx.post(f"{url}/api/flow_runs/filter", json=registered, trust_env=False).json()
     with browser() as page:
         page.open(f"{url}/dashboard")
         page.wait_for("Flow Runs")

@@ -113,7 +113,9 @@ class Replica:
         answer: asyncio.Future[None] = loop.create_future()
         loop.add_reader(descriptor, _settle, answer)
         try:
-            await asyncio.wait_for(answer, self._launch.ready_timeout)
+            # Not `wait_for`: until Python 3.12 it forgets to be cancelled if the answer comes just then.
+            async with asyncio.timeout(self._launch.ready_timeout):
+                await answer
         except TimeoutError:
             return f"was not ready after {self._launch.ready_timeout:g} s (RIDGELINE_READY_TIMEOUT)"
         finally:
@@ -143,7 +145,8 @@ class Replica:
         with suppress(ProcessLookupError):
             process.send_signal(number)
         try:
-            await asyncio.wait_for(process.wait(), self._launch.drain_timeout + KILL_SECONDS)
+            async with asyncio.timeout(self._launch.drain_timeout + KILL_SECONDS):
+                await process.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
                 process.kill()

@@ -90,7 +90,8 @@ class Service:
             process.send_signal(self.spec.stop_signal)
             process.send_signal(signal.SIGCONT)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), self.spec.grace)
+            async with asyncio.timeout(self.spec.grace):
+                await process.wait()
         processes.kill_group(process.pid)
         await process.wait()
 
@@ -136,8 +137,10 @@ class Service:
         processes.kill_group(pid)
 
     async def _answers(self) -> bool:
+        # Not `wait_for`: until Python 3.12 it forgets to be cancelled if the check answers just then.
         with contextlib.suppress(OSError, TimeoutError):
-            return await asyncio.wait_for(self.spec.check(), CHECK_TIMEOUT)
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                return await self.spec.check()
         return False
 
     def _log(self) -> BinaryIO:

@@ -78,6 +78,25 @@ def test_a_service_that_never_gets_healthy_is_tried_ever_more_slowly(tmp_path: P
     assert 0.3 < second - first < third - second
 
 
+def test_who_watches_a_life_ends_with_it_though_the_check_answers_just_then(tmp_path: Path) -> None:
+    async def story() -> None:
+        ended: asyncio.Queue[asyncio.Task[object]] = asyncio.Queue()
+
+        async def ends_meanwhile() -> bool:
+            [watcher] = [task for task in asyncio.all_tasks() if "Service._watch" in repr(task.get_coro())]
+            watcher.cancel()
+            ended.put_nowait(watcher)
+            return False
+
+        async with kept(Service(replace(spec(tmp_path), check=ends_meanwhile))):
+            watcher = await ended.get()
+            await asyncio.wait({watcher}, timeout=5)
+            assert watcher.cancelled()
+            assert ended.empty()
+
+    asyncio.run(story())
+
+
 def test_a_service_that_dies_soon_after_its_start_is_slowed_down_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
