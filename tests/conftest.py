@@ -27,8 +27,11 @@ os.environ["PREFECT_HOME"] = _HOME.name
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # What most tests need anyway, before coverage begins to look at every line of it: that takes half again as long.
-    for name in ("prefect.main", "prefect_azure", "schemathesis", "skops.io", "azure.storage.blob", "pandera.pandas"):
+    for name in ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas"):
         importlib.import_module(name)
+    # One makes Hypothesis's table of all characters, which the others find when they need it.
+    if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
+        hypothesis.strategies.text().validate()
 
 # `make test` plays each property a few times, `make test-long` often.
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)

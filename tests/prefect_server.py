@@ -45,8 +45,10 @@ async def _serve(settings: Settings, ready: threading.Event) -> None:
 
 
 def _frugal(spec: Spec) -> Spec:
-    """No event starts a run, which would be of a test that is over, and task runs are stored in groups."""
+    """No event starts a run, which would be of a test that is over; no UI, no blocks; task runs stored in groups."""
     names = {
+        "PREFECT_SERVER_UI_ENABLED": "false",
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",

@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -21,20 +22,41 @@ from tests.installation import Installation, make_batch, started
 from tests.installation_offline import started_offline
 from tests.waiting import wait_for
 
+Start = Callable[[Path], AbstractContextManager[Installation]]
+Trouble = Callable[[Installation], None]
+
 LOOK = 1.0
 """Seconds between two looks by a command, which costs as much as a service's start."""
 
 
-@pytest.fixture(scope="module", params=["local", pytest.param("azure-offline", marks=pytest.mark.long)])
-def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Services that were started once, on each platform."""
-    start = {"local": started, "azure-offline": started_offline}[request.param]
-    with start(tmp_path_factory.mktemp("installation")) as made:
-        yield made
+def services_die(installation: Installation) -> None:
+    """The worker, which runs the flows, and who waits for data; the supervisor brings them back."""
+    for service in ("worker", "listener"):
+        os.kill(installation.pid(service), signal.SIGKILL)
 
 
-def test_the_whole_life_of_an_installation(installation: Installation) -> None:
+def the_power_fails(installation: Installation) -> None:
+    """Everything ends at once, supervisor and database included, and is started again by hand."""
+    wait_for(installation.killed)
+    done = installation.run("up", "--detach")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("start", "trouble"),
+    [
+        pytest.param(started, services_die, id="local"),
+        pytest.param(started, the_power_fails, id="local-power-cut", marks=pytest.mark.long),
+        pytest.param(started_offline, the_power_fails, id="azure-offline-power-cut", marks=pytest.mark.long),
+    ],
+)
+def test_the_whole_life_of_an_installation(start: Start, trouble: Trouble, tmp_path: Path) -> None:
     """One test, because each chapter stands on the one before; each is told by its function."""
+    with start(tmp_path) as installation:
+        live(installation, trouble)
+
+
+def live(installation: Installation, trouble: Trouble) -> None:
     first_model_answers(installation)
     the_journal_tells(installation)
     people_find_the_artifacts(installation)
@@ -43,8 +65,7 @@ def test_the_whole_life_of_an_installation(installation: Installation) -> None:
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
     nobody_tells_a_secret(installation)
-    batch = everything_dies_as_a_batch_arrives(installation)
-    up_brings_the_endpoints_back_and_the_batch_home(installation, batch)
+    a_batch_gets_home_through_trouble(installation, trouble)
     down_leaves_nothing(installation)
 
 
@@ -139,14 +160,6 @@ def prefect_commands_find_the_server(installation: Installation) -> None:
     assert httpx.get(f"{values['PREFECT_API_URL']}/health", trust_env=False).status_code == 200
 
 
-def everything_dies_as_a_batch_arrives(installation: Installation) -> Path:
-    """As if the power failed, in whatever state the batch is then; services that die alone are in the long tests."""
-    batch = make_batch(installation.state / "a new batch.csv", rows=40, shift=1.0)
-    assert installation.run("ingest", str(batch), "--recipe", "diabetes").returncode == 0
-    wait_for(installation.killed)
-    return batch
-
-
 def nobody_tells_a_secret(installation: Installation) -> None:
     """No log, artifact, image, tag, parameter or database has the value of a secret."""
     secrets = installation.secrets()
@@ -154,10 +167,12 @@ def nobody_tells_a_secret(installation: Installation) -> None:
     assert leaks.told(secrets, installation.left_behind()) == []
 
 
-def up_brings_the_endpoints_back_and_the_batch_home(installation: Installation, batch: Path) -> None:
+def a_batch_gets_home_through_trouble(installation: Installation, trouble: Trouble) -> None:
+    """Whatever state the batch is in when it happens."""
     before = json.loads(installation.run("history", "diabetes", "--json").stdout)
-    done = installation.run("up", "--detach")
-    assert done.returncode == 0, done.stdout + done.stderr
+    batch = make_batch(installation.state / "a new batch.csv", rows=40, shift=1.0)
+    assert installation.run("ingest", str(batch), "--recipe", "diabetes").returncode == 0
+    trouble(installation)
     assert installation.score().status_code == 200
     again = installation.run("ingest", str(batch), "--recipe", "diabetes", "--wait", "--json")
     assert again.returncode == 0, again.stdout + again.stderr
