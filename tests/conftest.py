@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import trustme
 from filelock import FileLock
 
 from platforms import selection
@@ -29,9 +30,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # What most tests need anyway, before coverage begins to look at every line of it: that takes half again as long.
     for name in ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas"):
         importlib.import_module(name)
-    # One makes Hypothesis's table of all characters, which the others find when they need it.
-    if os.environ["PYTEST_XDIST_WORKER"] == "gw0":
-        hypothesis.strategies.text().validate()
 
 # `make test` plays each property a few times, `make test-long` often.
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
@@ -73,6 +71,14 @@ def _measured_threads() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _characters() -> None:
+    """Let one worker make Hypothesis's table of all characters, which the others find when they need it."""
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
+        with measured.paused():
+            hypothesis.strategies.text().validate()
+
+
 @pytest.fixture(autouse=True)
 def _platform_of_the_test(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The local one, unless the test asks for the offline Azure."""
@@ -103,9 +109,10 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once for all workers: to make one takes seconds, to copy it none."""
     from platforms.local.registry import MlflowRegistry
 
+    measured.load("mlflow.store.tracking.sqlalchemy_store")
     state = _shared(tmp_path_factory) / "prepared"
     database = state / "mlflow" / "mlflow.db"
-    with FileLock(f"{state}.lock"):
+    with FileLock(f"{state}.lock"), measured.paused():
         if not database.exists():
             MlflowRegistry(state).prepare()
     return database
@@ -132,11 +139,11 @@ def copy_database(database: Path, state: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server that flows of this worker report to."""
     from prefect.events.worker import EventsWorker
     from prefect.settings import (
-        PREFECT_API_TLS_INSECURE_SKIP_VERIFY,
+        PREFECT_API_SSL_CERT_FILE,
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOGGING_TO_API_ENABLED,
@@ -144,11 +151,13 @@ def prefect_server() -> Iterator[None]:
     )
 
     # A run's end waits up to a second for its heartbeat thread, and there is nobody here to watch hearts.
-    # Each client would read all certificate authorities anew, for a server that speaks plain HTTP.
+    # Each client would read all certificate authorities anew, for a server that speaks plain HTTP: one is enough.
+    authority = tmp_path_factory.mktemp("authority") / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(authority))
     quiet = {
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
         PREFECT_LOGGING_TO_API_ENABLED: False,
-        PREFECT_API_TLS_INSECURE_SKIP_VERIFY: True,
+        PREFECT_API_SSL_CERT_FILE: str(authority),
     }
     with server.prefect_server() as url, temporary_settings({PREFECT_API_URL: url, **quiet}):
         yield

@@ -16,6 +16,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from tests import measured
 from tests.prefect_server import prefect_server
 
 AUTH = "ada:lovelace"
@@ -51,6 +52,7 @@ def test_parameters_that_the_recipe_does_not_have_are_refused() -> None:
 
 def test_a_server_with_auth_lets_only_those_in_who_know_it() -> None:
     """The server's own application, without the process around it."""
+    measured.load("prefect.server.api.server")
     from prefect.server.api.server import create_api_app
 
     async def statuses() -> list[int]:

@@ -13,6 +13,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.azure.telemetry import MonitorTelemetry
 from platforms.platform import Platform
+from tests import measured
 from tests.emulator.emulator import Emulator
 from tests.emulator.running import adopted
 from tests.emulator.world import World
@@ -23,6 +24,7 @@ from tests.platforms.azure.workspaces import Workspace
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """One provisioned offline Azure for all tests of this worker; names within it must be the test's own."""
+    measured.load("azure.ai.ml", "kubernetes.client.api.core_v1_api", "kubernetes.client.api.apps_v1_api")
     with adopted(tmp_path_factory.mktemp("azure")) as made:
         yield made
 
