@@ -31,8 +31,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas"):
         importlib.import_module(name)
 
-# `make test` plays each property a few times, `make test-long` often.
-hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+# `make test` plays each property a few times and always the same, `make test-long` often and each time anew.
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
 hypothesis.settings.register_profile("thorough", max_examples=300, deadline=None)
 hypothesis.settings.load_profile("quick")
 

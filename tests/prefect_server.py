@@ -45,13 +45,13 @@ async def _serve(settings: Settings, ready: threading.Event) -> None:
 
 
 def _frugal(spec: Spec) -> Spec:
-    """No event starts a run, which would be of a test that is over; no UI, no blocks; task runs stored in groups."""
+    """Neither UI, blocks nor records of events and task runs; no event starts a run, whose test would be over."""
     names = {
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
     }
     return replace(spec, environment={**spec.environment, **names})
 

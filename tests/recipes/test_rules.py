@@ -61,7 +61,7 @@ def found(recipe: Recipe, frame: pd.DataFrame, size: int) -> set[tuple[str, str,
 
 @given(
     values=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=9),
-    checks=st.lists(st.sampled_from(CHECKS), max_size=3, unique_by=id),
+    checks=st.lists(st.sampled_from(CHECKS), max_size=3, unique_by=lambda check: check.error),
     nullable=st.booleans(),
     size=st.integers(1, 9),
 )
