@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint azure azurite demo demo-local demo-azure-offline up down test test-long format lock
+.PHONY: help setup lint style types imports azure azurite demo demo-local demo-azure-offline up down test test-long format lock
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -54,10 +54,16 @@ test: ## check style, types and imports, then run the tests
 	@$(MAKE) --no-print-directory -j4 lint azure $(if $(shell command -v npm),azurite)
 	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
-lint: $(STAMP) ## check style, types and imports
+lint: style types imports ## check style, types and imports
+
+style: $(STAMP)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+
+types: $(STAMP)
 	@$(VENV)/bin/mypy
+
+imports: $(STAMP)
 	@$(VENV)/bin/lint-imports
 
 test-long: setup azure $(if $(shell command -v npm),azurite) ## run the tests that take longer

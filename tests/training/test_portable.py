@@ -257,6 +257,7 @@ write(Path(sys.argv[1], "d"), HistGradientBoostingRegressor(max_iter=2, random_s
 """
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_the_same_fit_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
     """But for skops: what it writes depends on what its process did before, and a job has a process of its own."""

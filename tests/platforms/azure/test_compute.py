@@ -90,6 +90,7 @@ def test_a_failed_job_tells_its_last_lines_and_is_tried_again_under_another_name
     assert names(jobs, job) == [job.name, f"{job.name}-2", f"{job.name}-3"]
 
 
+@pytest.mark.long
 def test_an_end_without_a_result_is_a_failure(workspace: Workspace, job: TrainingJob) -> None:
     with pytest.raises(JobFailedError, match=r"completed without a result\.json"):
         workspace.compute("").run(job, lambda line: None)
@@ -150,6 +151,7 @@ def test_waiting_for_a_node_is_told(workspace: Workspace, job: TrainingJob, jobs
     assert usage.queue_seconds >= 0.5
 
 
+@pytest.mark.long
 def test_a_job_that_gets_no_node_is_cancelled_with_the_reason_of_the_cluster(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World
 ) -> None:
@@ -172,6 +174,7 @@ def test_a_job_that_gets_no_node_is_cancelled_with_the_reason_of_the_cluster(
     assert said[-1] == f"Azure ML job {job.name}-2 is Completed"
 
 
+@pytest.mark.long
 def test_only_waiting_counts_against_the_limit(workspace: Workspace, job: TrainingJob) -> None:
     limited = workspace.with_settings(queue_timeout=0.5)
     assert limited.compute("time.sleep(1); finish()").run(job, lambda line: None)

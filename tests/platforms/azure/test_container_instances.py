@@ -91,6 +91,7 @@ def test_a_registry_that_is_gone_for_a_while_only_delays(bench: AciBench, world:
         assert bench.predict(bench.changed(pull_timeout=20.0).apply(spec)) == 1.0
 
 
+@pytest.mark.long
 def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench, world: World) -> None:
     world.faults.operation_seconds = 4.0
     try:
@@ -103,6 +104,7 @@ def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench,
     assert bench.endpoints.status(bench.recipe, "qa") is None
 
 
+@pytest.mark.long
 def test_what_goes_wrong_when_it_is_undone_hides_nothing(bench: AciBench) -> None:
     def fail(*of: object) -> None:
         raise PlatformError("no connection")
@@ -170,6 +172,7 @@ def test_every_recipe_has_a_dns_name_of_its_own_that_fits(bench: AciBench) -> No
     assert dns_label(specs[0], named) == f"scoring-{'r' * 36}a-qa-contoso"
 
 
+@pytest.mark.long
 def test_other_resources_need_a_new_group(bench: AciBench) -> None:
     bench.endpoints.apply(bench.spec(1, "qa"))
     status = bench.changed(qa_cpu=2.0).apply(bench.spec(2, "qa"))

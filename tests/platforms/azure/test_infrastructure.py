@@ -155,6 +155,7 @@ def test_what_passes_is_ridden_out(
     assert changed(infrastructure.plan()) == []
 
 
+@pytest.mark.long
 def test_what_a_killed_run_has_begun_is_waited_for(
     complete: AzureInfrastructure, world: World, empty: AzureSettings
 ) -> None:
@@ -174,6 +175,7 @@ def test_what_a_killed_run_has_begun_is_waited_for(
     assert ended[0].action == "same"
 
 
+@pytest.mark.long
 def test_what_failed_at_azure_is_sent_again(
     complete: AzureInfrastructure, world: World, empty: AzureSettings
 ) -> None:
@@ -184,6 +186,7 @@ def test_what_failed_at_azure_is_sent_again(
     assert changed(complete.plan()) == []
 
 
+@pytest.mark.long
 def test_roles_of_an_identity_that_was_made_anew_are_given_again(
     complete: AzureInfrastructure, world: World, empty: AzureSettings
 ) -> None:
@@ -196,6 +199,7 @@ def test_roles_of_an_identity_that_was_made_anew_are_given_again(
     assert anew in {role["properties"]["principalId"] for role in roles}
 
 
+@pytest.mark.long
 def test_a_role_that_azure_gave_by_itself_is_no_change(
     complete: AzureInfrastructure, world: World, empty: AzureSettings
 ) -> None:

@@ -92,6 +92,7 @@ def test_the_shipper_starts_before_and_ends_after_the_service_on_a_volume_that_s
     assert len(list((log / "requests").glob("*.jsonl"))) == 1
 
 
+@pytest.mark.long
 def test_an_endpoint_is_withdrawn_when_its_load_balancer_is_gone(aks: AksBench) -> None:
     aks.endpoints.apply(aks.spec(1))
     aks.cluster.services.release_seconds = 4.0
@@ -104,6 +105,7 @@ def test_an_endpoint_is_withdrawn_when_its_load_balancer_is_gone(aks: AksBench) 
         aks.cluster.services.release_seconds = 0.0
 
 
+@pytest.mark.long
 def test_nothing_is_applied_to_a_service_that_is_about_to_go(aks: AksBench) -> None:
     aks.endpoints.apply(aks.spec(1))
     aks.cluster.services.release_seconds = 1.0

@@ -40,6 +40,7 @@ def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_li
     assert aks_pair.predict(aks_pair.endpoints.apply(aks_pair.spec(3))) == 3.0
 
 
+@pytest.mark.long
 def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(aks: AksBench) -> None:
     before = aks.endpoints.apply(aks.spec(1))
     aks.settings = aks.settings.model_copy(update={"replica_timeout": 5.0})
@@ -50,6 +51,7 @@ def test_a_replica_that_never_becomes_ready_is_undone_when_its_time_is_over(aks:
     assert aks.predict(before) == 1.0
 
 
+@pytest.mark.long
 def test_after_a_killed_apply_it_is_still_known_what_served(aks: AksBench) -> None:
     before = aks.endpoints.apply(aks.spec(1))
     aks.endpoints._tracks.apply(aks.missing(2), "stable", 1)
@@ -92,6 +94,7 @@ def test_pods_that_never_run_in_time_are_no_verdict_on_their_image(aks: AksBench
         patient.apply(aks.missing(1))
 
 
+@pytest.mark.long
 def test_what_goes_wrong_when_it_is_undone_hides_nothing(aks: AksBench) -> None:
     def fail(*of: object) -> None:
         raise PlatformError("no connection")

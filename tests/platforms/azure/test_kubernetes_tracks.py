@@ -22,6 +22,7 @@ def test_a_canary_serves_beside_stable_and_the_autoscaler_waits(aks: AksBench) -
     assert aks.replicas("stable") == 2
 
 
+@pytest.mark.long
 def test_a_canary_that_does_not_start_is_gone_again(aks: AksBench) -> None:
     status = aks.endpoints.apply(aks.spec(1))
     with pytest.raises(NotReadyError, match=r"(?s)canary .* is gone again.*weights.json"):
