@@ -95,6 +95,7 @@ def test_a_judged_version_is_not_trained_again(loop_platform: Platform, data: in
     assert len(loop_platform.registry.versions("diabetes")) == 1
 
 
+@pytest.mark.long
 def test_a_run_with_other_parameters_is_no_judgement_of_the_data(loop_platform: Platform, data: int) -> None:
     assert retrain(alpha=0.3, return_state=True).name == "Registered"
     assert facts.judged_version("diabetes") == 0
@@ -161,6 +162,7 @@ def test_an_endpoint_that_serves_something_else_is_put_right(
     assert EndpointSpec("diabetes", "prod", status.image, status.model_version) == prod
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("supervised")
 def test_a_release_that_failed_too_often_keeps_no_endpoint_from_being_put_right(
     loop_platform: Platform, data: int
@@ -176,6 +178,7 @@ def test_a_release_that_failed_too_often_keeps_no_endpoint_from_being_put_right(
     assert reconciling.restore_endpoints.fn("diabetes") == ["prod"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("supervised")
 def test_an_endpoint_that_is_not_ready_with_the_right_image_is_applied_again(
     loop_platform: Platform, data: int, monkeypatch: pytest.MonkeyPatch

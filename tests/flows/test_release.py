@@ -72,6 +72,7 @@ def test_an_overtaken_version_is_superseded(loop_platform: Platform, data: int) 
     assert loop_platform.endpoints.status("diabetes", "prod") is None
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("supervised")
 def test_an_overtaken_version_is_released_by_force_and_the_journal_says_why(
     loop_platform: Platform, data: int

@@ -161,6 +161,7 @@ def _await_status(client: socket.socket, key: str, status: int) -> None:
     raise AssertionError(f"never {status}")
 
 
+@pytest.mark.long
 def test_replicas_are_replaced_under_load_without_a_failed_request(context: Path, tmp_path: Path) -> None:
     answers: list[int] = []
     stop = threading.Event()

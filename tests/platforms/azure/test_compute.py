@@ -220,6 +220,7 @@ def test_an_upload_whose_answer_was_lost_is_made_again(
     assert names(jobs, job) == [job.name]
 
 
+@pytest.mark.long
 def test_expired_addresses_are_asked_for_again(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World
 ) -> None:
@@ -245,6 +246,7 @@ def test_no_line_is_lost_when_the_address_of_the_log_has_expired(
     assert [line.split()[0] for line in lines] == ["started", "last"]
 
 
+@pytest.mark.long
 def test_a_job_goes_on_while_azure_cannot_be_asked_and_is_attached_to(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World, tmp_path: Path
 ) -> None:

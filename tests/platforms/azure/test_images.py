@@ -76,6 +76,7 @@ def test_a_context_is_built_once(images: AzureImages, store: ImageStore, context
     assert images.pull_reference(second) == images.pull_reference(first)
 
 
+@pytest.mark.long
 def test_a_build_whose_record_was_lost_is_found_again(
     images: AzureImages, store: ImageStore, context: Path, workspace: Workspace
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_failed_build_tells_its_last_lines_and_can_be_tried_again(
     assert "diabetes" in images.build(_with(context, dockerfile), "diabetes", 1).name
 
 
+@pytest.mark.long
 def test_a_build_that_fails_before_it_has_a_run_is_told_and_can_be_tried_again(
     images: AzureImages, context: Path, world: World
 ) -> None:

@@ -107,6 +107,7 @@ def test_what_is_made_is_there(complete: AzureInfrastructure, world: World, empt
     }
 
 
+@pytest.mark.long
 def test_a_changed_setting_changes_what_it_speaks_of_and_nothing_beside_it(
     complete: AzureInfrastructure, world: World, empty: AzureSettings
 ) -> None:

@@ -116,6 +116,7 @@ def test_watches_that_break_off_delay_nothing_for_long(aks: AksBench) -> None:
         aks.cluster.api.drop_watches_after = None
 
 
+@pytest.mark.long
 def test_of_two_applies_at_once_one_wins_and_the_other_is_told(aks: AksBench) -> None:
     aks.endpoints.apply(aks.spec(1))
     specs = [aks.spec(2), aks.spec(3)]

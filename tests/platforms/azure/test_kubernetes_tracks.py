@@ -31,6 +31,7 @@ def test_a_canary_that_does_not_start_is_gone_again(aks: AksBench) -> None:
     assert aks.predict(status) == 1.0
 
 
+@pytest.mark.long
 def test_an_apply_ends_the_canary_of_another_image_only(aks: AksBench) -> None:
     status = aks.endpoints.apply(aks.spec(1))
     aks.endpoints.try_canary(aks.spec(2), 1)

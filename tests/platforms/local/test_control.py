@@ -123,6 +123,7 @@ def test_a_supervisor_that_ends_by_itself_is_noticed(settings: Settings) -> None
         control.follow(settings)
 
 
+@pytest.mark.long
 def test_adopting_makes_a_process_a_client(settings: Settings) -> None:
     code = (
         "import os, prefect.context\nfrom platforms.local import control, processes\n"

@@ -111,6 +111,7 @@ def _replaced(bench: Bench, dead: int) -> bool:
     return _pid(bench, 0) != dead and bench.sets.services()[0].healthy
 
 
+@pytest.mark.long
 def test_a_replica_that_dies_again_and_again_is_started_again(bench: Bench) -> None:
     with bench.supervised():
         status = bench.endpoints.apply(bench.spec(1, "qa"))
