@@ -113,7 +113,6 @@ class Replica:
         answer: asyncio.Future[None] = loop.create_future()
         loop.add_reader(descriptor, _settle, answer)
         try:
-            # Not `wait_for`: until Python 3.12 it forgets to be cancelled if the answer comes just then.
             async with asyncio.timeout(self._launch.ready_timeout):
                 await answer
         except TimeoutError:

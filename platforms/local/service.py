@@ -137,7 +137,6 @@ class Service:
         processes.kill_group(pid)
 
     async def _answers(self) -> bool:
-        # Not `wait_for`: until Python 3.12 it forgets to be cancelled if the check answers just then.
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(CHECK_TIMEOUT):
                 return await self.spec.check()
