@@ -23,7 +23,8 @@ def upload(client: ContainerRegistryTasksMgmtClient, group: str, registry: str, 
 
     content = archive(context)
     for number in range(UPLOADS):
-        place = client.registries.get_build_source_upload_url(group, registry)
+        # Another address does no harm, but the client cannot know that of a POST.
+        place = client.registries.get_build_source_upload_url(group, registry, retry_on_methods=["POST"])
         try:
             with BlobClient.from_blob_url(place.upload_url) as blob:
                 blob.upload_blob(content, overwrite=True)

@@ -70,7 +70,9 @@ def _kubeconfig(settings: AzureSettings, cluster: str) -> bytes:
     }[settings.kubernetes_credentials]
     with told(f"{settings.kubernetes_credentials} credentials of AKS cluster {cluster}"):
         try:
-            return bytes(asked(settings.resource_group, cluster).kubeconfigs[0].value)
+            # Asking twice changes nothing, but the client cannot know that of a POST.
+            answer = asked(settings.resource_group, cluster, retry_on_methods=["POST"])
+            return bytes(answer.kubeconfigs[0].value)
         except ResourceNotFoundError:
             raise NotFoundError(
                 f"there is no AKS cluster {cluster} in {settings.resource_group}: run `ridgeline provision`, or set "

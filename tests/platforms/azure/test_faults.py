@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from flows.release import release
 from flows.retrain import retrain
 from platforms.platform import Platform
+from platforms.values import JournalEntry
 from recipes import catalog
 from tests.emulator.blobs import Blobs
 from tests.emulator.faults import Fault, Kind
@@ -129,8 +130,13 @@ def counted(platform: Platform, world: World) -> Counter[str]:
         jobs=len(world.part(Jobs).known),
         versions=len(platform.registry.versions("diabetes")),
         images=len(world.part(ImageStore).pushes),
-        decisions=len(platform.journal.entries("diabetes")),
+        decisions=len({_decision(entry) for entry in platform.journal.entries("diabetes")}),
     )
+
+
+def _decision(entry: JournalEntry) -> tuple[object, ...]:
+    """What was decided; a release that is run again decides anew what it had come to."""
+    return entry.action, entry.environment, entry.model_version
 
 
 def append(platform: Platform, shift: int) -> int:

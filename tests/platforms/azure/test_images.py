@@ -130,6 +130,7 @@ def test_a_fault_while_building_makes_one_image(
     images: AzureImages, store: ImageStore, context: Path, world: World, kind: Kind
 ) -> None:
     with world.faults.on(
+        Fault(kind, "/listBuildSourceUploadUrl", times=2),
         Fault(kind, "/taskRuns/", "PUT", times=2),
         Fault(kind, "/taskRuns/", "GET", times=2, skip=1),
     ):

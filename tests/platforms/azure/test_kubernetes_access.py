@@ -7,9 +7,10 @@ from platforms.azure import kubernetes_access
 from platforms.azure.kubernetes_access import connect
 from platforms.azure.kubernetes_objects import POD, Objects
 from platforms.errors import NotFoundError, PlatformError
-from tests.emulator.faults import Fault
+from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.azure.aks_bench import AksBench
+from tests.platforms.azure.faulty import KINDS
 from tests.platforms.azure.signed_out import SignedOut
 
 
@@ -32,6 +33,15 @@ def test_a_refusal_names_cluster_request_and_reason(aks: AksBench, world: World,
     objects = Objects(lambda: connect(settings, "ridgeline"), "ridgeline", force=False)
     with world.faults.on(fault), pytest.raises(PlatformError, match=told):
         objects.find(POD, "ridgeline", "x")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_credentials_are_asked_for_again(aks: AksBench, world: World, kind: Kind) -> None:
+    objects = Objects(lambda: connect(aks.settings, "ridgeline"), "ridgeline", force=False)
+    fault = Fault(kind, "/managedClusters/ridgeline/list", times=2)
+    with world.faults.on(fault):
+        assert objects.find(POD, "ridgeline", "nobody") is None
+    assert fault.hits == 2
 
 
 def test_without_a_sign_in_cluster_and_next_step_are_named(aks: AksBench) -> None:
