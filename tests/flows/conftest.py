@@ -17,12 +17,16 @@ from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import TrainingJob
 from recipes import catalog
-from tasks import listening
+from tasks import listening, reconciling
 from tasks.data import batch_id, resting_place
 from tests.background import background
 from tests.conftest import copy_database
+from tests.deployed import forget_runs
 from tests.tasks.made import make_outputs
 from tests.waiting import wait_for
+
+Land = Callable[[str, bytes], str]
+"""What the fixture `landed` is: put these bytes under this name, and get the path."""
 
 
 class InTurn(Executor):
@@ -126,3 +130,10 @@ def content(platform: Platform, path: str) -> bytes:
     """Everything that a blob holds."""
     with platform.storage.open(path) as stream:
         return stream.read()
+
+
+@pytest.fixture
+def no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of an earlier test is under way or has used up attempts, and no file is waited for."""
+    forget_runs()
+    monkeypatch.setattr(reconciling, "SETTLED", 0.0)

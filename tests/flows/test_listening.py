@@ -8,14 +8,16 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Completed
 
+from flows.validate_data import validate_data
 from platforms import selection
 from platforms.platform import Platform
 from platforms.values import Blob, ModelVersion
 from tasks import starting
 from tasks.listening import Listener
 from tests.deployed import end, forget_runs
+from tests.flows.conftest import Land, ScriptedCompute, seed_csv
 
-pytestmark = pytest.mark.usefixtures("deployments")
+pytestmark = pytest.mark.usefixtures("deployments", "no_runs")
 
 
 class Told:
@@ -122,3 +124,43 @@ def test_a_recipe_that_comes_later_is_heard_once_it_is_published(
     monkeypatch.setattr(starting, "is_published", asked.append)
     listener.take_up(["diabetes"])
     assert asked == [], "a known recipe costs no question"
+
+
+def test_the_listener_starts_what_has_stopped_growing(
+    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_platform.arrivals, "_settled", 0.0)
+    listener = Listener(["diabetes"])
+    path = landed("growing file.csv", b"age\n")
+    assert listener.look() == []
+    landed("growing file.csv", seed_csv(slice(60)))
+    assert listener.look() == []
+    [run] = listener.look()
+    assert run.parameters == {"recipe": "diabetes", "path": path}
+    assert listener.look() == []
+
+
+def test_the_listener_creates_at_once_what_was_missing_before_it_came(loop_platform: Platform, data: int) -> None:
+    [run] = Listener(["diabetes"]).reconcile()
+    assert run.parameters["at_least"] == data
+
+
+def test_the_listener_gives_events_time_to_arrive(
+    loop_platform: Platform, landed: Land, compute: ScriptedCompute
+) -> None:
+    listener = Listener(["diabetes"])
+    assert listener.reconcile() == []
+    validate_data(landed("seed.csv", seed_csv()), return_state=True)
+    assert listener.reconcile() == []
+    assert [run.parameters["recipe"] for run in listener.reconcile()] == ["diabetes"]
+
+
+def test_a_second_listener_starts_nothing_twice(
+    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_platform.arrivals, "_settled", 0.0)
+    landed("seed.csv", seed_csv())
+    first, second = Listener(["diabetes"]), Listener(["diabetes"])
+    for listener in (first, second):
+        listener.look()
+    assert [run.id for run in first.look()] == [run.id for run in second.look()]

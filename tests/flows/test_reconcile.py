@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Crashed, Failed
 
 from flows.reconcile import reconcile
 from flows.release import release
@@ -16,19 +15,10 @@ from platforms.platform import Platform
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
 from tasks import facts, reconciling, starting
 from tasks.listening import Listener
-from tests.deployed import end, forget_runs
-from tests.flows.conftest import ScriptedCompute, seed_csv
+from tests.deployed import end
+from tests.flows.conftest import Land, ScriptedCompute, seed_csv
 
-pytestmark = pytest.mark.usefixtures("deployments")
-
-Land = Callable[[str, bytes], str]
-
-
-@pytest.fixture(autouse=True)
-def _no_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of an earlier test is under way or has used up attempts, and no file is waited for."""
-    forget_runs()
-    monkeypatch.setattr(reconciling, "SETTLED", 0.0)
+pytestmark = pytest.mark.usefixtures("deployments", "no_runs")
 
 
 def wanted() -> list[tuple[str, str, object]]:
@@ -198,20 +188,6 @@ def test_an_endpoint_that_is_not_ready_with_the_right_image_is_applied_again(
     assert reconciling.restore_endpoints.fn("diabetes") == ["qa", "prod"]
 
 
-def test_the_listener_starts_what_has_stopped_growing(
-    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop_platform.arrivals, "_settled", 0.0)
-    listener = Listener(["diabetes"])
-    path = landed("growing file.csv", b"age\n")
-    assert listener.look() == []
-    landed("growing file.csv", seed_csv(slice(60)))
-    assert listener.look() == []
-    [run] = listener.look()
-    assert run.parameters == {"recipe": "diabetes", "path": path}
-    assert listener.look() == []
-
-
 def test_nobody_takes_a_file_that_may_still_grow(
     loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,32 +200,6 @@ def test_nobody_takes_a_file_that_may_still_grow(
     assert [run.parameters["path"] for run in reconciling.create_missing_runs.fn("diabetes")]
 
 
-def test_the_listener_creates_at_once_what_was_missing_before_it_came(loop_platform: Platform, data: int) -> None:
-    [run] = Listener(["diabetes"]).reconcile()
-    assert run.parameters["at_least"] == data
-
-
-def test_the_listener_gives_events_time_to_arrive(
-    loop_platform: Platform, landed: Land, compute: ScriptedCompute
-) -> None:
-    listener = Listener(["diabetes"])
-    assert listener.reconcile() == []
-    validate_data(landed("seed.csv", seed_csv()), return_state=True)
-    assert listener.reconcile() == []
-    assert [run.parameters["recipe"] for run in listener.reconcile()] == ["diabetes"]
-
-
-def test_a_second_listener_starts_nothing_twice(
-    loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop_platform.arrivals, "_settled", 0.0)
-    landed("seed.csv", seed_csv())
-    first, second = Listener(["diabetes"]), Listener(["diabetes"])
-    for listener in (first, second):
-        listener.look()
-    assert [run.id for run in first.look()] == [run.id for run in second.look()]
-
-
 def test_failed_attempts_are_told(loop_platform: Platform, data: int, caplog: pytest.LogCaptureFixture) -> None:
     while run := starting.ensure(starting.judgement("diabetes", data)):
         end(run, Failed())
@@ -257,45 +207,6 @@ def test_failed_attempts_are_told(loop_platform: Platform, data: int, caplog: py
     assert "has failed 3 times" in caplog.text
 
 
-def test_a_completed_run_whose_fact_is_missing_does_not_count(loop_platform: Platform, data: int) -> None:
-    first = starting.ensure(starting.judgement("diabetes", data))
-    assert first is not None
-    end(first, Completed())
-    second = starting.ensure(starting.judgement("diabetes", data))
-    assert second is not None
-    assert second.id != first.id
-
-
 def test_an_image_reference_of_the_journal_is_an_image() -> None:
     image = Image("diabetes:1-abc", "f" * 64)
     assert Image.parse(image.reference) == image
-
-
-def test_the_attempts_of_an_arrival_are_its_own(loop_platform: Platform, landed: Land) -> None:
-    landed("seed.csv", seed_csv())
-    [first] = reconciling.missing("diabetes")
-    starting.first_attempt(first)
-    landed("seed.csv", seed_csv(slice(60)))
-    [second] = reconciling.missing("diabetes")
-    assert starting.attempts(second) == []
-    run = starting.first_attempt(second)
-    assert [attempt.id for attempt in starting.attempts(second)] == [run.id]
-
-
-def test_a_want_is_exhausted_when_its_last_attempt_has_ended(loop_platform: Platform, data: int) -> None:
-    want = starting.judgement("diabetes", data)
-    while run := starting.ensure(want):
-        assert not starting.is_exhausted(want)
-        end(run, Failed())
-    assert starting.is_exhausted(want)
-    starting.start_retrain("diabetes", {"at_least": data})
-    assert not starting.is_exhausted(want)
-
-
-def test_what_is_under_way_is_about_something(loop_platform: Platform, data: int) -> None:
-    assert starting.under_way("diabetes") == []
-    starting.start_retrain("diabetes", {})
-    run = starting.start_retrain("diabetes", {"at_least": data})
-    assert [found.id for found in starting.under_way("diabetes")] == [run.id]
-    end(run, Completed())
-    assert starting.under_way("diabetes") == []
