@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
@@ -20,9 +19,7 @@ from platforms.platform import Platform
 from recipes import catalog
 from recipes.profile import Profile
 from tasks import data, inspection, quality, reporting
-from tests.flows.conftest import content, seed_csv
-
-Land = Callable[[str, bytes], str]
+from tests.flows.conftest import Land, content, seed_csv
 
 
 @pytest.fixture(autouse=True)
