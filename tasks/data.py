@@ -25,18 +25,18 @@ def batch_id(blob: Blob) -> str:
     return f"{blob.path}@{blob.etag}"
 
 
-def land(source: Path, recipe: str) -> Blob:
-    """Put a local file into the recipe's landing folder, where the listener finds it."""
-    return current().storage.upload(source, f"{LANDING}/{recipe}/{source.name}")
-
-
-@task
-def find_batch(path: str) -> Blob | None:
+def waiting(path: str) -> Blob | None:
     """The blob that waits, or None if there is none."""
     try:
         return current().storage.stat(path)
     except NotFoundError:
         return None
+
+
+@task
+def find_batch(path: str) -> Blob | None:
+    """The blob that waits, or None if there is none."""
+    return waiting(path)
 
 
 @task

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from platforms.selection import current
 from platforms.values import Blob
-from tasks.data import LANDING
+from tasks.data import LANDING, waiting
 
 
 def land(source: Path, recipe: str) -> Blob:
     """Put a file into the recipe's landing folder at once and whole.
 
     The path holds the content's digest: the same file landed twice is one blob, and no file of the same name with
-    other content is overwritten before it was validated.
+    other content is overwritten before it was validated. What still waits is left as it is: were it replaced when
+    its rows are in the table and it is not filed yet, it would end as a duplicate of itself.
     """
     with source.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
-    return current().storage.upload(source, f"{LANDING}/{recipe}/{digest}/{source.name}")
+    path = f"{LANDING}/{recipe}/{digest}/{source.name}"
+    return waiting(path) or current().storage.upload(source, path)
