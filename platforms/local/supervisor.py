@@ -58,15 +58,19 @@ class Supervisor:
         waiting = asyncio.create_task(stop.wait())
         self._endpoints = asyncio.create_task(self.replicas.run())
         boot = asyncio.create_task(self._boot())
-        await asyncio.wait({boot, waiting, self._endpoints}, return_when=asyncio.FIRST_COMPLETED)
-        if boot.done():
-            await boot
-            self.phase = "up"
-            await asyncio.wait({waiting, self._endpoints}, return_when=asyncio.FIRST_COMPLETED)
-        if self._endpoints.done():
-            await self._endpoints
-        boot.cancel()
-        waiting.cancel()
+        try:
+            await asyncio.wait({boot, waiting, self._endpoints}, return_when=asyncio.FIRST_COMPLETED)
+            if boot.done():
+                await boot
+                self.phase = "up"
+                await asyncio.wait({waiting, self._endpoints}, return_when=asyncio.FIRST_COMPLETED)
+            if self._endpoints.done():
+                await self._endpoints
+        finally:
+            boot.cancel()
+            waiting.cancel()
+            # Who is still booting would start services that nobody ends.
+            await asyncio.wait({boot, waiting})
 
     async def _boot(self) -> None:
         url, database = await asyncio.to_thread(services.database, self.settings)

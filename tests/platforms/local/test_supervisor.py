@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -114,6 +115,24 @@ def test_endpoints_that_cannot_be_kept_end_everything(settings: Settings, strang
     with pytest.raises(PlatformError, match="another supervisor"):
         asyncio.run(Supervisor(settings, Replicas(PlatformError("another supervisor"))).run(asyncio.Event()))
     assert psutil.Process().children() == strangers
+
+
+@pytest.mark.usefixtures("ended")
+def test_nobody_goes_on_booting_when_endpoints_cannot_be_kept(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = services.database, threading.Event()
+    monkeypatch.setattr(services, "database", lambda settings: answer.wait() and asked(settings))
+
+    async def story() -> None:
+        with pytest.raises(PlatformError, match="another supervisor"):
+            await Supervisor(settings, Replicas(PlatformError("another supervisor"))).run(asyncio.Event())
+        try:
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+        finally:
+            answer.set()
+
+    asyncio.run(story())
 
 
 @pytest.mark.usefixtures("ended")
