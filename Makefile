@@ -22,6 +22,7 @@ STAMP := $(VENV)/.ridgeline-setup
 BYTECODE := $(VENV)/.ridgeline-bytecode
 UNCOMPILED := tests|apprise|azure|databricks|fontTools|kubernetes|mypyc?|onnx(runtime)?|pip|pygments|setuptools
 AZURE := $(VENV)/.ridgeline-azure
+COMPILED := $(VENV)/.ridgeline-compiled
 AZURITE := tests/emulator/node_modules/.package-lock.json
 # A uv on the PATH may be a shim that finds no uv, so it is asked.
 UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/uv)
@@ -51,7 +52,7 @@ azure: $(AZURE) ## install the SDKs of the Azure platform too
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
 test: ## check style, types and imports, then run the tests
-	@$(MAKE) --no-print-directory -j4 lint azure $(if $(shell command -v npm),azurite)
+	@$(MAKE) --no-print-directory -j5 lint $(COMPILED) $(if $(shell command -v npm),azurite)
 	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
 
 lint: style types imports ## check style, types and imports
@@ -105,4 +106,9 @@ $(AZURITE): tests/emulator/package-lock.json
 $(AZURE): $(STAMP)
 	@echo "installing the Azure SDKs that requirements.lock names into $(VENV)"
 	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
+	@touch $@
+
+# Otherwise each of the workers would compile what all of them import, at the same time.
+$(COMPILED): $(AZURE)
+	@$(VENV)/bin/python -m tests.libraries
 	@touch $@

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tempfile
@@ -17,7 +16,7 @@ from filelock import FileLock
 from platforms import selection
 from platforms.platform import Platform
 from platforms.settings import Settings
-from tests import measured
+from tests import libraries, measured
 from tests import prefect_server as server
 from tests.ports import free_port
 
@@ -28,8 +27,7 @@ os.environ["PREFECT_HOME"] = _HOME.name
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # What most tests need anyway, before coverage begins to look at every line of it: that takes half again as long.
-    for name in ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas"):
-        importlib.import_module(name)
+    measured.load(*libraries.NEEDED_BY_MOST)
 
 # `make test` plays each property a few times and always the same, `make test-long` often and each time anew.
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
