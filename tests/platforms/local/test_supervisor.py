@@ -21,7 +21,7 @@ from platforms.local.supervisor import Supervisor
 from platforms.settings import ROOT, Settings
 from tests.waiting import awaited
 
-TELLING = "trap 'echo {name} >> {file}; exit' {signals}; sleep 60 & while true; do wait; done"
+TELLING = "trap 'echo {name} >> {file}; exit' {signals}; while true; do sleep 60 & wait; done"
 
 HEARING = ("env", "--default-signal=INT")
 """A shell cannot trap what was ignored when it began, as SIGINT is below a background job."""
