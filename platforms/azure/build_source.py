@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from platforms.azure import clients
+
 if TYPE_CHECKING:
     from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
 
@@ -23,8 +25,7 @@ def upload(client: ContainerRegistryTasksMgmtClient, group: str, registry: str, 
 
     content = archive(context)
     for number in range(UPLOADS):
-        # Another address does no harm, but the client cannot know that of a POST.
-        place = client.registries.get_build_source_upload_url(group, registry, retry_on_methods=["POST"])
+        place = client.registries.get_build_source_upload_url(group, registry, **clients.ASKING)
         try:
             with BlobClient.from_blob_url(place.upload_url) as blob:
                 blob.upload_blob(content, overwrite=True)

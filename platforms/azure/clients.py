@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from platforms.azure import credentials
 from platforms.azure.errors import unset
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
 Client = TypeVar("Client")
+
+ASKING: Final = {"retry_on_methods": ["POST"]}
+"""For a POST that only asks: sent again it does no harm, but azure-core cannot know that and sends none again."""
 
 
 def container(settings: AzureSettings) -> ContainerClient:

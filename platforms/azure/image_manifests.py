@@ -58,8 +58,7 @@ class ImageManifests:
         from azure.core.rest import HttpRequest
 
         request = HttpRequest("POST", f"{self._settings.registry_address}/oauth2/{path}", data=form)
-        # Asking twice changes nothing, but the client cannot know that of a POST.
-        answer = self._client.send_request(request, retry_on_methods=["POST"])
+        answer = self._client.send_request(request, **clients.ASKING)
         answer.raise_for_status()
         return answer.json()
 

@@ -70,8 +70,7 @@ def _kubeconfig(settings: AzureSettings, cluster: str) -> bytes:
     }[settings.kubernetes_credentials]
     with told(f"{settings.kubernetes_credentials} credentials of AKS cluster {cluster}"):
         try:
-            # Asking twice changes nothing, but the client cannot know that of a POST.
-            answer = asked(settings.resource_group, cluster, retry_on_methods=["POST"])
+            answer = asked(settings.resource_group, cluster, **clients.ASKING)
             return bytes(answer.kubeconfigs[0].value)
         except ResourceNotFoundError:
             raise NotFoundError(

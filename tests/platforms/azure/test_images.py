@@ -133,6 +133,7 @@ def test_a_fault_while_building_makes_one_image(
         Fault(kind, "/listBuildSourceUploadUrl", times=2),
         Fault(kind, "/taskRuns/", "PUT", times=2),
         Fault(kind, "/taskRuns/", "GET", times=2, skip=1),
+        Fault(kind, "/listLogSasUrl", times=2),
     ):
         image = images.build(context, "diabetes", 1)
     assert store.pushes.count(image.name) == 1
