@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pytest
@@ -16,18 +16,13 @@ from platforms.platform import Platform
 from platforms.values import JournalEntry
 from recipes import catalog
 from tests.emulator.blobs import Blobs
-from tests.emulator.faults import Fault, Kind
 from tests.emulator.images import ImageStore
 from tests.emulator.jobs import Jobs
 from tests.emulator.running import adopted
 from tests.emulator.world import World
+from tests.platforms.azure.faulty import Trouble, every_service
 
 pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
-
-SERVICES = ("/ridgelineoffline/", "/subscriptions/", "/history/", "/secrets/", "/clusters/")
-MOMENTS = (0, 7, 25)
-"""After how many requests to a service it strikes again."""
-Trouble = Callable[[World], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +30,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """An Azure of this module's own, where the recipe's versions can be counted."""
     with adopted(tmp_path_factory.mktemp("faults")) as emulator:
         yield emulator.world
-
-
-def every_service(kind: Kind) -> Trouble:
-    """A fault that hits each service two times in a row, at several moments."""
-
-    @contextmanager
-    def trouble(world: World) -> Iterator[None]:
-        faults = [Fault(kind, path, times=2, skip=skip) for path in SERVICES for skip in MOMENTS]
-        with world.faults.on(*faults):
-            yield
-        assert any(fault.hits for fault in faults)
-
-    return trouble
 
 
 @contextmanager
