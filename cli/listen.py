@@ -25,8 +25,8 @@ def listen() -> None:
     from recipes import catalog
     from tasks.listening import Listener
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Prefect has given the root logger its handlers and a level: warnings.
+    logging.getLogger("ridgeline").setLevel(logging.INFO)
     listener, due = Listener(catalog.names()), time.monotonic()
 
     def reconcile() -> list[FlowRun]:

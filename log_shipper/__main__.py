@@ -27,7 +27,9 @@ def main() -> None:
     if unknown := [argument for argument in sys.argv[1:] if argument != ONCE]:
         sys.exit(f"unknown arguments {unknown}: there is only {ONCE}")
     settings = _settings()
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    # A storage's client may tell every request that it makes.
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("log_shipper").setLevel(logging.INFO)
     priority.stand_back(settings.nice)
     os.environ |= FRUGAL
     with _lock(settings):
