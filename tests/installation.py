@@ -30,8 +30,8 @@ Document = dict[str, list[dict[str, object]]]
 class Installation:
     """One state folder with ports of its own, used by the command line only; its platform is `given` by variables."""
 
-    log_at_hand = True
-    """Whether requests can be read before their segment is closed and shipped: they can where they are served."""
+    logged = frozenset({"qa", "prod"})
+    """The environments whose requests are kept."""
 
     def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
         self.state = folder / "state"
@@ -101,6 +101,9 @@ class Installation:
         """Everything that was written, but where secrets are kept: logs, artifacts, images, runs, databases."""
         yield from leaks.in_folder(self.state, "secrets")
         yield from leaks.in_prefect(f"{self.status()['prefect_url']}/api")
+
+    def close_segments(self) -> None:
+        """Have the request log closed where it is read only then; here it is read where it is written."""
 
     def batches(self) -> list[str]:
         """The state of every batch."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +22,10 @@ from tests.platforms.azure import left_behind
 class OfflineInstallation(Installation):
     """What the command line cannot tell is looked up in the emulator."""
 
-    log_at_hand = False
+    logged = frozenset({"prod"})
 
     def __init__(self, folder: Path, emulator: Emulator) -> None:
-        super().__init__(folder, emulator.environment())
+        super().__init__(folder, emulator.environment() | {"RIDGELINE_AZURE_SHIP_LOGS": "true"})
         self._emulator = emulator
 
     def key(self, endpoint: Mapping[str, object]) -> str:
@@ -36,6 +38,11 @@ class OfflineInstallation(Installation):
     def left_behind(self) -> leaks.Evidence:
         yield from leaks.in_folder(self.state)
         yield from left_behind.everything(self._emulator.world, f"{self.status()['prefect_url']}/api")
+
+    def close_segments(self) -> None:
+        """A replica that comes back closes what the killed one left, and the shipper takes what is closed."""
+        for pid in self.replicas():
+            os.kill(pid, signal.SIGKILL)
 
     def replicas(self) -> list[int]:
         cluster = self._emulator.world.part(Clusters).get("ridgeline")

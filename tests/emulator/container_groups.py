@@ -51,7 +51,8 @@ class Group:
                 self.address,
                 ports[0] if ports else None,
                 properties.get("command") or SERVE,
-                machine | {each["name"]: variable(each) for each in properties.get("environmentVariables", ())},
+                {each["name"]: variable(each) for each in properties.get("environmentVariables", ())},
+                machine,
                 mounts,
             )
             self.containers[name] = Container(spec, folder / f"{name}.log")

@@ -30,7 +30,7 @@ KEPT: Final = ("PATH", "LANG", "LC_ALL")
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """What runs. `mounts` are folders of the host by their path in the container."""
+    """What runs. `mounts` are folders of the host by their path in the container, `machine` variables of the host."""
 
     name: str
     context: Path
@@ -38,6 +38,7 @@ class ContainerSpec:
     port: int | None = None
     command: Sequence[str] = SERVE
     environment: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -112,7 +113,9 @@ class Container:
     def _environment(self, inherited: Mapping[str, int]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         given = {name: self._on_host(value) for name, value in self.spec.environment.items()}
-        return kept | given | {name: str(descriptor) for name, descriptor in inherited.items()}
+        return {**kept, **self.spec.machine, **given} | {
+            name: str(descriptor) for name, descriptor in inherited.items()
+        }
 
     def _on_host(self, value: str) -> str:
         for path, folder in self.spec.mounts.items():

@@ -97,7 +97,8 @@ class Pod:
             self._address,
             ports[0] if ports else None,
             declared.get("command", SERVE),
-            self._node.machine | {entry["name"]: self._value(entry) for entry in declared.get("env", ())},
+            {entry["name"]: self._value(entry) for entry in declared.get("env", ())},
+            self._node.machine,
             mounts,
         )
         container = self.containers[declared["name"]] = Container(spec, self.folder / f"{declared['name']}.log")
