@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -213,9 +213,15 @@ def _rounded(schema: Schema, dtype: str) -> Schema:
 
 def _wider(feature: Feature, dtype: str) -> Feature:
     low, high = feature.minimum, feature.maximum
+    return msgspec.structs.replace(
+        feature,
+        minimum=low if low is None else min(low, _as_written(low, dtype)),
+        maximum=high if high is None else max(high, _as_written(high, dtype)),
+    )
+
+
+def _as_written(limit: float, dtype: str) -> float:
+    """The limit as the datatype writes it; itself if it is beyond all that the datatype can write."""
     with np.errstate(over="ignore"):
-        return msgspec.structs.replace(
-            feature,
-            minimum=low if low is None else min(low, float(np.dtype(dtype).type(low))),
-            maximum=high if high is None else max(high, float(np.dtype(dtype).type(high))),
-        )
+        written = float(np.dtype(dtype).type(limit))
+    return written if isfinite(written) else limit

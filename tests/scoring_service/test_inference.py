@@ -7,10 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from scoring_service.model import load_model
+from scoring_service.schema import Feature, Kind, Schema
+from scoring_service.tensors import Tensor, TensorReader
 from tests.scoring_service.contexts import NAMES, ROW
 from tests.scoring_service.serving import KEY, Answer, Running, get, message, records
 
@@ -101,6 +104,15 @@ def test_single_precision_may_round_over_a_limit(service: Running) -> None:
     tail = np.full((1, 10), np.nextafter(np.float32(0.3), np.float32(1))).tobytes()
     (answer,) = service.ask(binary(inputs, tail))
     assert (answer.status, len(answer.json["errors"])) == (422, 10)  # type: ignore[arg-type]  # JSON
+
+
+@pytest.mark.parametrize("kind", ["number", "integer"])
+@pytest.mark.parametrize("limit", [70_000.0, 1e300])
+def test_a_limit_may_be_beyond_what_a_datatype_can_write(kind: Kind, limit: float) -> None:
+    reader = TensorReader(Schema("r", "y", (Feature("a", kind, -limit, limit),)), 5)
+    for datatype in ("FP64", "FP32", "FP16"):
+        tensor = Tensor("input", datatype, [1, 1], data=msgspec.Raw(b"[2.0]"))
+        assert [tuple(row) for row in reader.read([tensor], memoryview(b""))] == [(2.0,)]
 
 
 def test_binary_numbers_that_are_not_finite_are_named(service: Running) -> None:
