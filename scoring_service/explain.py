@@ -160,9 +160,12 @@ def _read(value: object, kind: Kind) -> Value | None:
 
 
 def _whole(value: float) -> float | None:
-    if isinstance(value, int) or not math.isfinite(value):
+    number = _float(value)
+    if not math.isfinite(number):
+        return number
+    if isinstance(value, int):
         return value
-    return int(value) if value.is_integer() else None
+    return int(number) if number.is_integer() else None
 
 
 def _float(value: float) -> float:

@@ -131,6 +131,7 @@ def _numbers(answer: Answer) -> list[float]:
         ({"rooms": True}, "rooms", "expected an integer, got true"),
         ({"rooms": 13}, "rooms", "13 is more than the maximum 12.0"),
         ({"rooms": 10**19}, "rooms", "10000000000000000000 is no integer of 64 bits"),
+        ({"rooms": -(10**400)}, "rooms", "-inf is not a finite number"),
         ({"area": "83.5"}, "area", "expected a number, got a string"),
     ],
 )
