@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from scoring_service.explain import kind_of
 from scoring_service.problem import FieldError, ProblemError, some_of
 from scoring_service.schema import Schema
 
@@ -16,7 +17,7 @@ def order_of(given: Sequence[object], schema: Schema) -> list[int]:
         ProblemError: Names are missing, unknown or repeated; it lists them.
     """
     names = schema.names
-    texts = [name if isinstance(name, str) else repr(name) for name in given]
+    texts = [_text(name) for name in given]
     counts = Counter(texts)
     found = {
         "missing": [name for name in names if name not in counts],
@@ -52,3 +53,10 @@ def rows_of_columns(columns: Mapping[str, object], schema: Schema) -> list[objec
         told = {name: len(column) if isinstance(column, list) else "no list" for name, column in columns.items()}
         raise ProblemError(422, f"the columns must be lists of the same length, got {told}")
     return [list(row) for row in zip(*lists, strict=True)]
+
+
+def _text(name: object) -> str:
+    """A name as text; lists and objects only by their kind, since they may be nested too deeply to be shown."""
+    if isinstance(name, str):
+        return name
+    return kind_of(name) if isinstance(name, list | dict) else repr(name)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,7 @@ UNKNOWN = [*NAMES[:-1], "s7"]
         (split(UNKNOWN, [[0] * 10]), 422, "missing ['s6'], unknown ['s7']"),
         (split([*NAMES, "age"], [[0] * 11]), 422, "repeated ['age']"),
         (split([*NAMES[:-1], 1], [[0] * 10]), 422, "unknown ['1']"),
+        (split([*NAMES[:-1], [[1]]], [[0] * 10]), 422, "unknown ['a list']"),
         (split(NAMES[::-1], [[0] * 10, [0] * 9]), 422, "row 1: expected 10 numbers"),
         (split(NAMES[::-1], [[0] * 9 + ["x"]]), 422, "row 0, field 'age': expected a number, got a string"),
         (split(NAMES, []), 422, "is empty"),
@@ -147,6 +149,14 @@ def test_refuses_and_says_why(service: Running, body: object, status: int, named
     assert answer.status == status
     assert named in str(answer.json["detail"])
     assert records(service.logs) == []
+
+
+def test_columns_may_be_nested_as_deeply_as_json_can_be_read(service: Running) -> None:
+    limit = sys.getrecursionlimit()
+    columns = ("[" * depth + "]" * depth for depth in range(limit - 50, limit))
+    bodies = (f'{{"dataframe_split": {{"columns": [{column}], "data": []}}}}' for column in columns)
+    answers = service.ask(b"".join(message(body, path="/invocations") for body in bodies))
+    assert {answer.status for answer in answers} == {400, 422}
 
 
 HEADER = ",".join(NAMES)
