@@ -117,8 +117,8 @@ class TensorReader:
 
 def _listed(matrix: Values, tensors: Sequence[Tensor], limits: Limits) -> Rows:
     """Rows of numbers."""
-    if matrix.dtype.kind not in "fiu":
-        told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
+    told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
+    if told:
         raise ProblemError(422, f"the inputs are {', '.join(told)}, expected one of {', '.join(NUMBER_TYPES)}")
     matrix = matrix.astype(np.float64, copy=False)
     good = limits.hold(matrix)

@@ -145,6 +145,7 @@ def test_binary_numbers_that_are_not_finite_are_named(service: Running) -> None:
         ([tensor(shape=[10**30, 10])], 422, "shape"),
         ([tensor(shape=[2**31, 2**31])], 422, "is not its shape"),
         ([tensor([["a"] * 10] * 3, datatype="BYTES")], 422, "expected one of FP64, FP32"),
+        ([*columns()[1:], {**columns()[0], "datatype": "BOOL", "data": [True] * 3}], 422, "the inputs are BOOL"),
         ([tensor(datatype="INT64", data=[[0.5] * 10] * 3)], 422, "no INT64 values"),
         ([tensor([["x"] * 10] * 3)], 422, "no FP64 values"),
         ([tensor([[True] * 10] * 3)], 422, "no FP64 values"),
