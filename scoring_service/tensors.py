@@ -128,9 +128,10 @@ def _listed(matrix: Values, tensors: Sequence[Tensor], limits: Limits) -> Rows:
 
 def _as_wanted(column: Values, feature: Feature) -> list[Any]:
     """The values for the row decoder: whole numbers where the feature wants integers, numbers where it wants any."""
-    whole = column.dtype.kind == "f" and feature.type == "integer" and bool((np.abs(column) < 2**53).all())
-    if whole and bool((np.mod(column, 1) == 0).all()):
-        column = column.astype(np.int64)
+    if column.dtype.kind == "f" and feature.type == "integer":
+        column = column.astype(np.float64, copy=False)  # half precision has no number as large as the limit
+        if bool((np.abs(column) < 2**53).all()) and bool((np.mod(column, 1) == 0).all()):
+            column = column.astype(np.int64)
     values: list[Any] = column.tolist()
     return values
 

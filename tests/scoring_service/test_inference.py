@@ -115,6 +115,13 @@ def test_a_limit_may_be_beyond_what_a_datatype_can_write(kind: Kind, limit: floa
         assert [tuple(row) for row in reader.read([tensor], memoryview(b""))] == [(2.0,)]
 
 
+def test_whole_numbers_may_come_in_half_precision() -> None:
+    reader = TensorReader(Schema("r", "y", (Feature("a", "integer"),)), 5)
+    tensor = Tensor("input", "FP16", [2, 1], {"binary_data_size": 4})
+    rows = reader.read([tensor], memoryview(np.array([2, -2048], np.float16).tobytes()))
+    assert [(value, type(value)) for (value,) in rows] == [(2, int), (-2048, int)]
+
+
 def test_binary_numbers_that_are_not_finite_are_named(service: Running) -> None:
     rows = np.array(ROWS)
     rows[1, 2] = np.nan
