@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from log_shipper import segments
 from log_shipper.settings import Settings
@@ -13,6 +14,9 @@ from log_shipper.stopping import Stop
 from platforms.protocols import Storage
 
 logger = logging.getLogger("log_shipper")
+
+LONGEST_DOUBLING: Final = 32
+"""Failures in a row after which a pause is longer than anybody waits; a float has no power for a thousand."""
 
 
 class Shipper:
@@ -49,7 +53,7 @@ class Shipper:
         """Seconds until the next round: twice as long after each failure in a row, up to the setting."""
         if not self._outage:
             return self._settings.interval
-        return min(2.0 ** (self._outage - 1), self._settings.longest_pause)
+        return min(2.0 ** min(self._outage - 1, LONGEST_DOUBLING), self._settings.longest_pause)
 
     def _ship(self, segment: Path) -> bool:
         """Ship one segment; False if the storage does not take it now."""

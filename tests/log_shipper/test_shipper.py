@@ -80,6 +80,9 @@ def test_an_outage_is_waited_for_ever_longer(bench: Bench, caplog: pytest.LogCap
         pauses.append(bench.shipper.pause())
     assert pauses == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert bench.shipper.waiting == [segment]
+    bench.shipper._outage = 2000
+    bench.shipper.round()
+    assert bench.shipper.pause() == 5.0
     expected = f"1 segments of {segment.stat().st_size} bytes wait, next try in 1 s"
     assert "ConnectionError: the storage is away" in caplog.messages[0]
     assert caplog.messages[0].endswith(expected)
