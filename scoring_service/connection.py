@@ -181,8 +181,9 @@ class Connection(Incoming, asyncio.Protocol):
         except ProblemError as problem:
             self._refuse(problem)
             return
-        refusal = self._hub.handler.refusal(request)
-        if refusal is not None and (b"content-length" in self._headers or b"transfer-encoding" in self._headers):
+        bodied = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+        refusal = self._hub.handler.refusal(request) if bodied else None
+        if refusal is not None:
             self._refuse(refusal)
         elif b"expect" in self._headers and self._version == "1.1":
             self._hub.turn.end()

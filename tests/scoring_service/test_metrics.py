@@ -47,6 +47,13 @@ def test_the_page_tells_what_happened(service: Running) -> None:
     assert value(page, "scoring_log_lost_total") == value(page, "scoring_queue") == 0
 
 
+def test_a_refusal_of_a_head_alone_is_counted_once(service: Running) -> None:
+    service.ask(b"GET /nowhere HTTP/1.0\r\n\r\n")
+    service.ask(get("/nowhere", "Expect: 100-continue"))
+    labels = 'model="diabetes",version="3"'
+    assert value(service.page(), f'scoring_errors_total{{{labels},kind="not_found"}}') == 2
+
+
 def test_every_line_is_in_the_format(service: Running) -> None:
     service.ask(SCORE)
     line = re.compile(r'# (HELP|TYPE) [a-z_]+ .+|[a-z_]+\{([a-z]+="[^"]*",?)*\} [0-9.e+-]+')
