@@ -56,8 +56,11 @@ class Segment:
         os.fdatasync(self._descriptor)
 
     def removed(self) -> bool:
-        """Whether somebody deleted the file: what is written to it would be lost."""
-        return os.fstat(self._descriptor).st_nlink == 0
+        """Whether somebody deleted the file, or a share has lost it: what is written to it would be lost."""
+        try:
+            return os.fstat(self._descriptor).st_nlink == 0
+        except OSError:
+            return True
 
     def seal(self, durable: bool = False) -> None:
         """Close it under its final name, or remove it if it is empty.
@@ -73,7 +76,9 @@ class Segment:
                 self._file.rename(self._file.with_suffix(""))
             if durable:
                 _sync_folder(self._file.parent)
-        os.close(self._descriptor)
+        # A share may tell an error of before only now; the descriptor is gone all the same.
+        with suppress(OSError):
+            os.close(self._descriptor)
 
     def _take_back(self) -> None:
         try:

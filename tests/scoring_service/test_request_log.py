@@ -108,6 +108,39 @@ def test_a_segment_that_was_deleted_is_replaced(tmp_path: Path) -> None:
     log.close()
 
 
+def test_a_segment_that_a_share_closes_with_an_error_is_closed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = os.close
+
+    def fail(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(5, "Input/output error")
+
+    log = RequestLog.create(tmp_path, segment_bytes=SIZE)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", fail)
+        log.append(RECORD)
+    log.append(RECORD)
+    assert logged(tmp_path) == [RECORD, RECORD]
+    log.close()
+
+
+def test_a_segment_that_a_share_has_lost_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(116, "Stale file handle")
+
+    log = RequestLog.create(tmp_path)
+    log.append(RECORD)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", fail)
+        log.rotate()
+    assert names(tmp_path) == [""]
+    log.append(RECORD)
+    assert names(tmp_path) == ["", ".open"]
+    log.close()
+
+
 def test_a_torn_line_is_taken_back(tmp_path: Path) -> None:
     code = f"""
 import resource, signal
