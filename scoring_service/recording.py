@@ -77,8 +77,9 @@ class Recorder:
         It may be sent after the next `flush`, which makes it a refusal if the record cannot be written; or, if
         records go to the disk first, it comes when this one is there.
         """
-        if len(self._answers) < len(self._records):
-            self._answers.append(response)
+        if len(self._answers) == len(self._records):
+            return response
+        self._answers.append(response)
         return response if self._sync is None else self._sync.after_sync(response)
 
     def flush(self) -> None:

@@ -129,3 +129,16 @@ def test_a_failed_sync_is_a_failed_record(
             assert [answer.status for answer in scores(service, 20)] == [status] * 20
         assert service.recorder.failures == 20
         assert [answer.status for answer in service.ask(SCORE)] == [200]
+
+
+def test_a_request_that_is_not_sampled_does_not_wait_for_the_disk(
+    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with running(context, tmp_path, log_sync=True, log_sample=0.0) as service:
+        assert [answer.status for answer in scores(service, 3)] == [200] * 3
+        assert service.recorder.failures == 0
+    with running(context, tmp_path, log_sync=True, log_sample=0.25) as service:
+        logged = [crc32(b"id-%d" % index) < 2**30 for index in range(20)]
+        assert [answer.status == 503 for answer in scores(service, 20)] == logged
+        assert service.recorder.failures == sum(logged)
