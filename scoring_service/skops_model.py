@@ -60,7 +60,7 @@ class SkopsModel:
 
     def predict_one(self, row: Sequence[Value]) -> float:
         """The prediction for one row."""
-        mixed = any(isinstance(value, str) for value in row)
+        mixed = any(isinstance(value, str | bool) for value in row)
         return float(self.predict(np.array([row], dtype=object if mixed else np.float64))[0])
 
     def unload(self) -> None:

@@ -3,14 +3,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from scoring_service.linear_model import LinearModel, Weights
 from scoring_service.model import ModelError, load_model
+from scoring_service.skops_model import SkopsModel
 from tests.scoring_service.contexts import COEFFICIENTS, INTERCEPT, NAMES, ROW, make_context, write_json
 
 NUMBERS = st.floats(-1e6, 1e6)
@@ -48,6 +51,16 @@ def test_skops_predicts_alike_one_by_one_and_in_a_batch(tmp_path: Path, frame: l
     assert [model.predict_one(row) for row in rows.tolist()] == pytest.approx(batch.tolist(), rel=1e-12)
     assert model.metadata()["form"] == "skops"
     model.unload()
+
+
+def test_a_large_integer_beside_a_truth_value_stays_exact_in_a_row_alone() -> None:
+    class LastDigits:
+        def predict(self, frame: Any) -> NDArray[np.float64]:  # noqa: ANN401  # a frame, of pandas
+            return np.array([number % 1000 for number in frame["i"].tolist()], np.float64)
+
+    model = SkopsModel(LastDigits(), {"i": "integer", "b": "boolean"})
+    row = (1234567890123456789, True)
+    assert model.predict_one(row) == model.predict(np.array([row], object))[0] == 789
 
 
 def _refit_on_frame(folder: Path) -> None:
