@@ -30,6 +30,8 @@ class Keys:
             words = line.split()
             if words and len(words) != 2:
                 raise KeysError(f"keys file {file}, line {number}: expected `<id> <key>`")
+            if words and words[0] in keys:
+                raise KeysError(f"keys file {file}, line {number}: `{words[0]}` has a key already, take another id")
             if words:
                 keys[words[0]] = words[1].encode()
         if not keys:

@@ -23,7 +23,13 @@ def test_anything_else_has_none(given: bytes | None) -> None:
 
 @pytest.mark.parametrize(
     ("content", "named"),
-    [("", "holds no key"), ("\n \n", "holds no key"), ("a secret extra", "line 1"), ("ä", "read")],
+    [
+        ("", "holds no key"),
+        ("\n \n", "holds no key"),
+        ("a secret extra", "line 1"),
+        ("a secret\na b", "line 2.*`a`"),
+        ("ä", "read"),
+    ],
 )
 def test_a_useless_file_is_named_without_its_keys(tmp_path: Path, content: str, named: str) -> None:
     file = tmp_path / "keys"
