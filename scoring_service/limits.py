@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 
 class Limits:
-    """Inclusive limits by column; a feature without one takes every finite number."""
+    """Inclusive limits and listed values by column; a feature without either takes every finite number."""
 
     def __init__(self, schema: Schema) -> None:
         low = [-np.inf if feature.minimum is None else feature.minimum for feature in schema.features]
         high = [np.inf if feature.maximum is None else feature.maximum for feature in schema.features]
         self._low, self._high = np.array(low, np.float64), np.array(high, np.float64)
+        features = enumerate(schema.features)
+        self._listed = [(index, list(feature.values)) for index, feature in features if feature.values is not None]
 
     def hold(self, matrix: NDArray[np.float64]) -> bool:
-        """Whether there are rows, and every number is finite and within the limits of its column."""
+        """Whether there are rows, and every number is finite and one that its column takes."""
         within = np.isfinite(matrix) & (matrix >= self._low) & (matrix <= self._high)
-        return len(matrix) > 0 and bool(within.all())
+        if len(matrix) == 0 or not within.all():
+            return False
+        return all(np.isin(matrix[:, index], values).all() for index, values in self._listed)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from scoring_service.model import load_model
+from scoring_service.problem import ProblemError
 from scoring_service.schema import Feature, Kind, Schema
 from scoring_service.tensors import Tensor, TensorReader
 from tests.scoring_service.contexts import NAMES, ROW
@@ -113,6 +114,13 @@ def test_a_limit_may_be_beyond_what_a_datatype_can_write(kind: Kind, limit: floa
     for datatype in ("FP64", "FP32", "FP16"):
         tensor = Tensor("input", datatype, [1, 1], data=msgspec.Raw(b"[2.0]"))
         assert [tuple(row) for row in reader.read([tensor], memoryview(b""))] == [(2.0,)]
+
+
+def test_a_number_that_is_none_of_the_listed_values_is_refused() -> None:
+    reader = TensorReader(Schema("r", "y", (Feature("a", "number", values=(0.5, 1.0)),)), 5)
+    tensor = Tensor("input", "FP64", [2, 1], data=msgspec.Raw(b"[0.5, 0.7]"))
+    with pytest.raises(ProblemError, match=r"row 1, field 'a': 0\.7 is none of \[0\.5, 1\.0\]"):
+        reader.read([tensor], memoryview(b""))
 
 
 def test_whole_numbers_may_come_in_half_precision() -> None:

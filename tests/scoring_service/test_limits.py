@@ -30,5 +30,11 @@ def test_limits_hold_if_every_number_is_finite_and_within_those_of_its_column(
     assert Limits(SCHEMA).hold(np.array(rows)) is hold
 
 
+@pytest.mark.parametrize(("rows", "hold"), [([[0.5, 7.0], [1.0, 0.0]], True), ([[0.5, 7.0], [0.7, 0.0]], False)])
+def test_a_column_of_listed_values_holds_no_others(rows: list[list[float]], hold: bool) -> None:
+    schema = Schema("r", "y", (Feature("a", "number", values=(0.5, 1.0)), Feature("b", "number")))
+    assert Limits(schema).hold(np.array(rows)) is hold
+
+
 def test_no_rows_are_no_good_rows() -> None:
     assert not Limits(SCHEMA).hold(np.empty((0, 3)))
