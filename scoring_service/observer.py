@@ -66,7 +66,7 @@ class Observer:
         parent = parent_of(request.headers.get(b"traceparent"))
         path = request.path.partition(b"?")[0].decode("latin-1")
         if self._spans is not None:
-            self._spans.record(f"POST {path}", status, seconds, parent)
+            self._spans.record(f"{request.method.decode()} {path}", status, seconds, parent)
         if self._lines:
             trace = {"trace_id": parent.trace_id, "parent_id": parent.span_id} if parent else {}
             emit("info", "answered", path=path, status=status, latency=seconds, **trace)

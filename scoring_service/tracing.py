@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from scoring_service.settings import Settings
 
 TRACEPARENT: Final = re.compile(
-    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+    rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 )
+"""Only versions after 00 may have more than its 55 characters."""
 EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
@@ -64,7 +65,8 @@ class Spans:
             ) from None
         named = {"service.name": recipe, "service.version": str(settings.model_version)}
         provider = TracerProvider(resource=Resource.create(named), shutdown_on_exit=False)
-        provider.add_span_processor(BatchSpanProcessor(exporter(endpoint=f"{settings.otlp_endpoint}/v1/traces")))
+        traces = f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
+        provider.add_span_processor(BatchSpanProcessor(exporter(endpoint=traces)))
         return cls(provider, provider.get_tracer("scoring_service"))
 
     def record(self, name: str, status: int, seconds: float, parent: Parent | None) -> None:

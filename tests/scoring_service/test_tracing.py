@@ -12,10 +12,10 @@ import pytest
 from scoring_service.settings import Settings
 from scoring_service.tracing import EXPORTER, Parent, Spans, TracingError, parent_of
 from tests.scoring_service.contexts import ROW
-from tests.scoring_service.serving import message, running
+from tests.scoring_service.serving import get, message, running
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-SETTINGS = Settings(keys_file="-", otlp_endpoint="http://collector:4318", model_version=4)
+SETTINGS = Settings(keys_file="-", otlp_endpoint="http://collector:4318/", model_version=4)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ SETTINGS = Settings(keys_file="-", otlp_endpoint="http://collector:4318", model_
         (f"00-{TRACE}-{SPAN}-01", Parent(TRACE, SPAN, True)),
         (f"00-{TRACE}-{SPAN}-00", Parent(TRACE, SPAN, False)),
         (f"01-{TRACE}-{SPAN}-03-later", Parent(TRACE, SPAN, True)),
+        (f"00-{TRACE}-{SPAN}-01-later", None),
         (f"ff-{TRACE}-{SPAN}-01", None),
         (f"00-{'0' * 32}-{SPAN}-01", None),
         (f"00-{TRACE}-{'0' * 16}-01", None),
@@ -68,13 +69,15 @@ def test_spans_follow_the_callers_trace(
         for flag in ("01", "00"):
             service.ask(message({"data": [ROW]}, f"traceparent: 00-{TRACE}-{SPAN}-{flag}"))
         service.ask(message({"data": []}))
+        service.ask(get("/score"))
     spans.close()
-    followed, refused = exported.get_finished_spans()
+    followed, refused, unknown = exported.get_finished_spans()
     assert (followed.name, followed.attributes["http.response.status_code"]) == ("POST /score", 200)
     assert (f"{followed.context.trace_id:032x}", f"{followed.parent.span_id:016x}") == (TRACE, SPAN)
     assert 0 < followed.end_time - followed.start_time < 5e9
     assert (refused.attributes["http.response.status_code"], refused.parent) == (422, None)
+    assert (unknown.attributes["http.response.status_code"], unknown.name) == (405, "GET /score")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [line["status"] for line in lines] == [200, 200, 422]
+    assert [line["status"] for line in lines] == [200, 200, 422, 405]
     assert (lines[0]["trace_id"], lines[0]["parent_id"]) == (TRACE, SPAN)
     assert "trace_id" not in lines[2]
