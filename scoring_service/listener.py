@@ -36,13 +36,18 @@ class Listener:
         self._loop.add_reader(listening, self._accept)
 
     async def close(self) -> None:
-        """Take no more, and wait until what was taken can be answered."""
+        """Take no more, and wait until what was taken can be answered.
+
+        Whoever waits at a socket of our own would be reset; at an inherited one, others take them.
+        """
         self._loop.remove_reader(self._socket)
+        if self._hub.settings.listen_fd is None:
+            self._accept(BACKLOG)
         self._socket.close()
         await asyncio.gather(*self._taken)
 
-    def _accept(self) -> None:
-        for _ in range(AT_ONCE):
+    def _accept(self, most: int = AT_ONCE) -> None:
+        for _ in range(most):
             try:
                 connected, _ = self._socket.accept()
             except BlockingIOError:

@@ -6,14 +6,17 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from scoring_service import listener
+from scoring_service.hub import Hub
 from scoring_service.listener import Listener
 from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import Running, message, read_answer
 
 SCORE = message({"data": [ROW]})
+CLOSE = message({"data": [ROW]}, "Connection: close")
 
 
 @pytest.fixture
@@ -55,6 +58,23 @@ def test_what_was_taken_before_the_end_is_answered(
     asyncio.run_coroutine_threadsafe(take_and_close(), service.loop).result(5)
     for client in clients:
         client.sendall(SCORE)
+        assert read_answer(client).status == 200
+
+
+@pytest.mark.parametrize(("inherited", "taken"), [(None, 20), (3, 0)])
+def test_what_waits_at_the_end_is_taken_unless_others_can(
+    service: Running, waiting: tuple[socket.socket, list[socket.socket]], inherited: int | None, taken: int
+) -> None:
+    listening, clients = waiting
+    hub = Hub(service.router, msgspec.structs.replace(service.hub.settings, listen_fd=inherited))
+
+    async def close_at_once() -> int:
+        await Listener(listening, hub).close()
+        return len(hub.connections)
+
+    assert asyncio.run_coroutine_threadsafe(close_at_once(), service.loop).result(5) == taken
+    for client in clients[:taken]:
+        client.sendall(CLOSE)
         assert read_answer(client).status == 200
 
 
