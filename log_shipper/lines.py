@@ -40,8 +40,8 @@ _PACKED: Final = msgspec.json.Decoder(_Packed)
 def read(line: bytes) -> Record:
     """The record of a line; raises `msgspec.DecodeError` and `UnicodeDecodeError` if it is none."""
     record = _RECORD.decode(line)
-    text = bytes(record.inputs)
-    if text.startswith(b"{"):
+    text = str(record.inputs, "utf-8")  # which raises if it is none: the decoder has not looked at it
+    if text.startswith("{"):
         record.inputs = msgspec.Raw(msgspec.json.encode(_rows(_PACKED.decode(text))))
     return record
 

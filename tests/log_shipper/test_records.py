@@ -66,7 +66,10 @@ def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
     assert [len(batch) for batch in records.batches(segment)] == [2]
 
 
-@pytest.mark.parametrize("line", [b"garbage\n", b"\n", b"{}\n", b"\xff\xfe\n", b'{"request_id": 3}\n'])
+BROKEN_TEXT = msgspec.json.encode(record("a", rows=[Row(1.5, "text")])).replace(b"text", b"te\xffxt") + b"\n"
+
+
+@pytest.mark.parametrize("line", [b"garbage\n", b"\n", b"{}\n", b"\xff\xfe\n", b'{"request_id": 3}\n', BROKEN_TEXT])
 def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: bytes) -> None:
     segment = closed(tmp_path, *many(2))
     segment.write_bytes(segment.read_bytes() + line + segment.read_bytes())
