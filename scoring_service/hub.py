@@ -97,5 +97,6 @@ class Hub:
     def start_drain(self, now: float) -> None:
         """From now on every connection gets one more answer at most; an idle one has some time to ask for it."""
         self.draining = True
+        self.now = now
         for connection in self.connections:
             connection.restart_idle(now)

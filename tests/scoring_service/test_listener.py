@@ -78,6 +78,23 @@ def test_what_waits_at_the_end_is_taken_unless_others_can(
         assert read_answer(client).status == 200
 
 
+def test_what_is_taken_while_draining_has_its_whole_idle_time(
+    service: Running, waiting: tuple[socket.socket, list[socket.socket]]
+) -> None:
+    listening, (client, *_) = waiting
+
+    async def drain() -> None:
+        another = Listener(listening, service.hub)
+        now = service.hub.now + 100
+        service.hub.start_drain(now)
+        await another.close()
+        service.hub.tick(now + 0.5)
+
+    asyncio.run_coroutine_threadsafe(drain(), service.loop).result(5)
+    client.sendall(SCORE)
+    assert read_answer(client).headers["connection"] == "close"
+
+
 def test_a_lack_of_files_is_told_and_passes(
     service: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
