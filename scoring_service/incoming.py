@@ -40,9 +40,11 @@ class Incoming(ABC):
     __slots__ = (
         "_body",
         "_fresh",
+        "_grown",
         "_head_bytes",
         "_headers",
         "_hub",
+        "_kept_bytes",
         "_parser",
         "_phase",
         "_since",
@@ -51,6 +53,7 @@ class Incoming(ABC):
         "_wire_bytes",
     )
     _body: bytes | bytearray
+    _grown: int
     _headers: dict[bytes, bytes]
     _head_bytes: int
     _url: bytes
@@ -130,12 +133,18 @@ class Incoming(ABC):
 
     def _count(self, size: int) -> None:
         """Bound what the parser itself keeps of a message: unfinished headers, chunk sizes, trailers."""
+        if self._fresh or self._phase is HEAD or len(self._body) > self._grown:
+            self._grown, self._kept_bytes = len(self._body), 0
+        else:
+            self._kept_bytes += size
         if self._fresh:
             return
         settings = self._hub.settings
         self._wire_bytes += size
         if self._phase is Phase.BODY:
-            if self._wire_bytes > 2 * settings.max_body_bytes + OVERHEAD:
+            if self._kept_bytes > settings.max_header_bytes:
+                self._refuse(ProblemError(431, f"the trailers are larger than {settings.max_header_bytes} bytes"))
+            elif self._wire_bytes > 2 * settings.max_body_bytes + OVERHEAD:
                 self._refuse_body()
         elif self._wire_bytes > settings.max_header_bytes:
             self._refuse(ProblemError(431, f"the headers are larger than {settings.max_header_bytes} bytes"))

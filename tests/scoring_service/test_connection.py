@@ -141,7 +141,14 @@ def test_endless_headers_and_trailers_are_bounded(service: Running) -> None:
     assert [answer.status for answer in parse(received)] == [431]
     with service.connect() as client:
         client.sendall(post(b"Transfer-Encoding: chunked\r\n", b"0\r\nX: "))
-        received = _flood(client, b"x" * 1000, 1000)
+        received = _flood(client, b"x" * 1000, 4)
+    assert [answer.status for answer in parse(received)] == [431]
+
+
+def test_endless_chunk_sizes_are_bounded(service: Running) -> None:
+    with service.connect() as client:
+        client.sendall(post(b"Transfer-Encoding: chunked\r\n"))
+        received = _flood(client, b"1;" + b"x" * 900 + b"\r\nx\r\n", 1000)
     assert [answer.status for answer in parse(received)] == [413]
 
 
