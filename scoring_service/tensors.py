@@ -68,7 +68,8 @@ class TensorReader:
         self._takes_whole = schema.numeric and schema.names != [WHOLE]
         self._real = schema.real
         self._exact = RowDecoder(schema, max_rows)
-        wider = {name: _rounded(schema, FLOATS[name]) for name in ("FP32", "FP16")}
+        single = _rounded(schema, FLOATS["FP32"])
+        wider = {"FP16": _rounded(single, FLOATS["FP16"]), "FP32": single}
         self._rounded = {name: RowDecoder(each, max_rows) for name, each in wider.items()}
         self._limits = {name: Limits(each) for name, each in {"FP64": schema, **wider}.items()}
 
@@ -80,7 +81,8 @@ class TensorReader:
             arrays.append(array)
         if tail:
             raise ProblemError(422, f"{len(tail)} bytes follow the last binary tensor")
-        precision = next((tensor.datatype for tensor in tensors if tensor.datatype in self._rounded), "FP64")
+        given = {tensor.datatype for tensor in tensors}
+        precision = next((name for name in self._rounded if name in given), "FP64")
         rows, finite, good = self._rows(tensors, arrays, self._limits[precision])
         if len(rows) > self._max_rows:
             raise ProblemError(413, f"{len(rows)} rows, at most {self._max_rows} are allowed in one request")

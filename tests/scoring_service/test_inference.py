@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import pytest
 from scoring_service.model import load_model
 from scoring_service.problem import ProblemError
 from scoring_service.schema import Feature, Kind, Schema
-from scoring_service.tensors import Tensor, TensorReader
+from scoring_service.tensors import FLOATS, Tensor, TensorReader
 from tests.scoring_service.contexts import NAMES, ROW
 from tests.scoring_service.serving import KEY, Answer, Running, get, message, records
 
@@ -105,6 +106,18 @@ def test_single_precision_may_round_over_a_limit(service: Running) -> None:
     tail = np.full((1, 10), np.nextafter(np.float32(0.3), np.float32(1))).tobytes()
     (answer,) = service.ask(binary(inputs, tail))
     assert (answer.status, len(answer.json["errors"])) == (422, 10)  # type: ignore[arg-type]  # JSON
+
+
+@pytest.mark.parametrize("datatypes", [*itertools.product(["FP64", "FP32", "FP16"], repeat=2)])
+def test_each_column_may_round_over_a_limit_in_a_precision_of_its_own(datatypes: tuple[str, str]) -> None:
+    reader = TensorReader(Schema("r", "y", (Feature("a", "number", None, 0.3), Feature("b", "number", None, 0.3))), 5)
+    parts = [np.array([0.3], FLOATS[datatype]) for datatype in datatypes]
+    tensors = [
+        Tensor(name, datatype, [1], {"binary_data_size": part.nbytes})
+        for name, datatype, part in zip("ab", datatypes, parts, strict=True)
+    ]
+    (row,) = reader.read(tensors, memoryview(b"".join(part.tobytes() for part in parts)))
+    assert list(row) == [float(part[0]) for part in parts]
 
 
 @pytest.mark.parametrize("kind", ["number", "integer"])
