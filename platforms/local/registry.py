@@ -20,17 +20,20 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from platforms import names
-from platforms.errors import ConflictError, NotFoundError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.local import files
 from platforms.values import ModelVersion, TrainingJob
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
 CHAMPION: Final = "champion"
 JOB_TAG: Final = "ridgeline.job"
 VERSION_TAG: Final = "ridgeline.dataset_version"
+MISSING: Final = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's codes for a version or a model that does not exist, and for an alias that nothing has."""
 
 
 class MlflowRegistry:
@@ -77,7 +80,8 @@ class MlflowRegistry:
 
         try:
             return _version(self._client.get_model_version(recipe, str(version)))
-        except MlflowException:
+        except MlflowException as error:
+            self._require_missing(error)
             raise NotFoundError(f"there is no version {version} of model {recipe!r} in {self.uri}") from None
 
     def versions(self, recipe: str) -> list[ModelVersion]:
@@ -105,7 +109,8 @@ class MlflowRegistry:
 
         try:
             return _version(self._client.get_model_version_by_alias(recipe, CHAMPION))
-        except MlflowException:
+        except MlflowException as error:
+            self._require_missing(error)
             return None
 
     def promote(self, recipe: str, version: int, expected: int | None) -> None:
@@ -184,8 +189,14 @@ class MlflowRegistry:
 
         try:
             self._client.get_registered_model(recipe)
-        except MlflowException:
+        except MlflowException as error:
+            self._require_missing(error)
             self._client.create_registered_model(recipe)
+
+    def _require_missing(self, error: MlflowException) -> None:
+        """Raise unless the error says that there is no such thing: a database that fails knows of nothing either."""
+        if error.error_code not in MISSING:
+            raise PlatformError(f"{self.uri} cannot be read, try again: {error.message}") from error
 
 
 def _version(found: MlflowVersion) -> ModelVersion:

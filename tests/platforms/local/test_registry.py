@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from platforms.errors import NotFoundError, PlatformError
 from platforms.local.registry import MlflowRegistry
 from tests.conftest import copy_database
 from tests.platforms.contracts.registry import RegistryContract, job, outputs
@@ -46,3 +48,16 @@ def test_a_crash_between_copy_and_version_leaves_no_hole(registry: MlflowRegistr
     shutil.copytree(folder, kept)
     assert registry.register(job("r-1"), folder, {}).version == 1
     assert registry.outputs("r", 1) == kept
+
+
+def test_a_database_that_fails_is_no_first_release(registry: MlflowRegistry, tmp_path: Path) -> None:
+    registry.promote("r", registry.register(job("r-1"), outputs(tmp_path / "o"), {}).version, None)
+    with sqlite3.connect(registry.uri.removeprefix("sqlite:///")) as database:
+        database.execute("alter table registered_models rename to away")
+        database.execute("alter table registered_model_aliases rename to also_away")
+    database.close()
+    with pytest.raises(PlatformError, match=r"cannot be read, try again: .*no such table"):
+        registry.champion("r")
+    with pytest.raises(PlatformError, match=r"cannot be read, try again: .*no such table") as raised:
+        registry.get("r", 1)
+    assert not isinstance(raised.value, NotFoundError)
