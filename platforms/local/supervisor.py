@@ -13,6 +13,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -20,6 +21,7 @@ import psutil
 
 from platforms.errors import PlatformError
 from platforms.local import control, processes, record, releases, services
+from platforms.local.endpoint_files import LOOK
 from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Service
 from platforms.settings import Settings
@@ -176,12 +178,17 @@ def _restore(settings: Settings, replicas: ReplicaSets) -> None:
 def _lock(settings: Settings) -> IO[str]:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     lock = (settings.state_dir / "supervisor.lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
-    return lock
+    end = time.monotonic() + LOOK
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                lock.close()
+                sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
+            time.sleep(LOOK / 50)
+        else:
+            return lock
 
 
 def _prctl(option: int, value: int) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import psutil
 import pytest
@@ -145,3 +148,19 @@ def test_the_caller_s_files_are_not_held(settings: Settings, mode: list[str]) ->
     found = record.read(settings.state_dir)
     assert found
     assert found.supervisor()
+
+
+def test_two_who_look_do_not_take_each_other_for_a_supervisor(settings: Settings) -> None:
+    settings.state_dir.mkdir()
+    (settings.state_dir / "supervisor.lock").touch()
+    met, real = threading.Barrier(2), fcntl.flock
+
+    def together(file: IO[str], operation: int) -> None:
+        try:
+            real(file, operation)
+        finally:
+            met.wait(10)
+
+    with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(2) as pool:
+        patched.setattr(fcntl, "flock", together)
+        assert list(pool.map(control.supervised, [settings.state_dir] * 2)) == [False, False]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from platforms.errors import PlatformError
-from platforms.local import postgres, record, releases, services, supervisor
+from platforms.local import control, postgres, record, releases, services, supervisor
 from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Spec
 from platforms.local.status import ServiceStatus
@@ -166,6 +167,15 @@ def test_orphans_of_a_killed_worker_end_too_and_are_buried(settings: Settings) -
 def test_one_supervisor_per_state_folder(settings: Settings) -> None:
     with supervisor._lock(settings), pytest.raises(SystemExit, match="another supervisor serves"):
         supervisor._lock(settings)
+
+
+def test_who_looks_for_a_supervisor_keeps_none_from_starting(settings: Settings) -> None:
+    settings.state_dir.mkdir()
+    with (settings.state_dir / "supervisor.lock").open("a") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.05, looking.close).start()
+        with supervisor._lock(settings):
+            assert control.supervised(settings.state_dir)
 
 
 def test_a_spoilt_journal_does_not_keep_the_services_down(
