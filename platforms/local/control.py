@@ -152,7 +152,8 @@ def _await_healthy(settings: Settings, supervisor: subprocess.Popen[bytes], repo
         found = record.read(settings.state_dir)
         if supervisor.poll() is not None:
             raise PlatformError(_why(settings))
-        if found and found.pid == supervisor.pid:
+        # In a container that was started again, a dead supervisor's record may have the pid of the new one.
+        if found and found.pid == supervisor.pid and found.supervisor():
             for name in [e.status.name for e in found.services if e.status.healthy and e.status.name not in told]:
                 told.add(name)
                 report(f"{name} is up")

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import IO
 
 import psutil
@@ -80,6 +81,23 @@ def test_a_failing_start_shows_the_logs_and_leaves_nothing(
         control.start(settings, quiet)
     assert "line 79" not in str(raised.value)
     assert processes.marked(settings.state_dir) == set()
+
+
+@pytest.mark.usefixtures("mode")
+def test_the_record_of_a_dead_supervisor_with_the_same_pid_tells_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = record.read
+
+    def old(state: Path) -> record.Record | None:
+        """Until the new one writes, what a supervisor wrote that had its pid before the machine was started again."""
+        child = control._children.get(state)
+        return real(state) or (record.Record("up", child.pid, 1.0, settings.prefect_url, []) if child else None)
+
+    told: list[str] = []
+    monkeypatch.setattr(record, "read", old)
+    control.start(settings, told.append)
+    assert told == ["server is up"]
 
 
 def test_a_start_that_takes_too_long_is_ended(
