@@ -108,16 +108,16 @@ class Postgres:
 
     def _clear(self) -> None:
         # PostgreSQL takes any process of the same user that has the old pid for its predecessor: after a reboot, or
-        # in a container, that may be another cluster's, and it would never start.
-        file = self.data / "postmaster.pid"
-        lines = file.read_text().split() if file.exists() else []
-        if lines and not self._serves(int(lines[0])):
-            file.unlink()
+        # in a container, that may be another cluster's, and it would never start. Nor does it over an empty file.
+        for file in (self.data / "postmaster.pid", self.sockets / ".s.PGSQL.5432.lock"):
+            if file.exists() and not self._serves(file.read_text()):
+                file.unlink()
 
-    def _serves(self, pid: int) -> bool:
+    def _serves(self, noted: str) -> bool:
+        """Whether the server that noted its pid, in the first line, still runs."""
         try:
-            return Path(psutil.Process(pid).cwd()) == self.data
-        except psutil.Error:
+            return Path(psutil.Process(int(noted.partition("\n")[0])).cwd()) == self.data
+        except (ValueError, psutil.Error):
             return False
 
 

@@ -75,6 +75,27 @@ def test_serves_the_database_and_keeps_it_through_a_crash(state: Path) -> None:
         assert query(cluster, "select answer from kept") == ["42"]
 
 
+def test_what_a_killed_server_left_does_not_keep_the_next_from_starting(state: Path) -> None:
+    cluster = postgres.locate(state)
+    cluster.prepare()
+    files = cluster.data / "postmaster.pid", cluster.sockets / ".s.PGSQL.5432.lock"
+    for left in ("", "\0\0\0"):
+        for file in files:
+            file.write_text(left)
+        cluster.prepare()
+        assert not any(file.exists() for file in files)
+    # By now a stranger of the same user has the pid: this process, as the parent of the server, would not count.
+    with subprocess.Popen(["sleep", "60"], user=cluster.account.uid if cluster.account else None) as stranger:
+        try:
+            for file in files:
+                file.write_text(f"{stranger.pid}\n{cluster.data}\n")
+            cluster.prepare()
+            with serving(cluster):
+                assert query(cluster, "select 42") == ["42"]
+        finally:
+            stranger.kill()
+
+
 def wait_for_backends(cluster: Postgres) -> None:
     """A killed server's children end by themselves, a moment later."""
     deadline = time.monotonic() + 10
