@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueClient, QueueMessage
 
 LONGEST_REASON: Final = 2000
-LONGEST_CONTENT: Final = 30_000
-"""Letters that are kept: a message with its wrapping must fit into 64 KiB."""
+"""Letters of a reason that are kept."""
+LONGEST_CONTENT: Final = 28_000
+"""Bytes of a message that are kept: escaped and with its wrapping it must fit into 64 KiB."""
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ class QueueArrivals:
             "reason": reason[:LONGEST_REASON],
             "tries": message.dequeue_count,
             "inserted": str(message.inserted_on),
-            "message": message.content[:LONGEST_CONTENT],
+            "message": message.content.encode()[:LONGEST_CONTENT].decode(errors="ignore"),
         }
         with told(f"queue {self._poison.queue_name}"):
-            self._poison.send_message(json.dumps(kept), time_to_live=-1)
+            self._poison.send_message(json.dumps(kept, ensure_ascii=False), time_to_live=-1)
         log.error("message %s is set aside in queue %s: %s", message.id, self._poison.queue_name, reason)

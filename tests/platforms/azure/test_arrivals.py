@@ -227,6 +227,8 @@ def test_what_kills_everybody_who_takes_it_is_set_aside_unread(
     ("content", "reason"),
     [
         ("no base64!", "no base64 of JSON"),
+        pytest.param("€" * 21_000, "no base64 of JSON", id="letters that take more room as JSON"),
+        pytest.param('"' * 65_000, "no base64 of JSON", id="letters that are escaped"),
         ({"what": "is this"}, "no event of Event Grid's own schema"),
         (event("t", "/nothing", BLOB_CREATED, {}), "names no blob"),
         (event("t", "/blobServices/default/containers/other/blobs/landing/x", BLOB_CREATED, {}), "container other"),
