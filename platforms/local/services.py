@@ -35,7 +35,8 @@ def environment(settings: Settings) -> dict[str, str]:
     if auth:
         fields["prefect_auth"] = auth
     fields["state"] = str(settings.state_dir)
-    local = ",".join(part for part in (os.environ.get("NO_PROXY"), "127.0.0.1", "localhost", settings.host) if part)
+    given = [host for name in ("NO_PROXY", "no_proxy") for host in os.environ.get(name, "").split(",")]
+    local = ",".join(dict.fromkeys(host for host in (*given, "127.0.0.1", "localhost", settings.host) if host))
     return {
         **{f"RIDGELINE_{name.upper()}": str(value) for name, value in fields.items()},
         "PREFECT_API_URL": api,

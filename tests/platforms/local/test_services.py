@@ -22,15 +22,17 @@ async def result(check: Callable[[], Awaitable[bool]]) -> bool:
 
 def test_a_service_sees_these_settings_and_no_others(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "example.org")
+    monkeypatch.setenv("no_proxy", ".lower.example,example.org")
     names = services.environment(settings)
     assert names["RIDGELINE_STATE"] == str(settings.state_dir)
     assert names["RIDGELINE_PREFECT_PORT"] == str(settings.prefect_port)
     assert names["PREFECT_API_URL"] == f"{settings.prefect_url}/api"
     assert names["PREFECT_HOME"] == str(settings.state_dir / "prefect")
     assert "RIDGELINE_DATABASE_URL" not in names
-    assert names["NO_PROXY"].split(",")[:2] == ["example.org", "127.0.0.1"]
+    assert names["NO_PROXY"] == names["no_proxy"] == "example.org,.lower.example,127.0.0.1,localhost"
     for name, value in names.items():
         monkeypatch.setenv(name, value)
+    assert services.environment(settings) == names, "a service gives on what it was given"
     assert Settings().state_dir == settings.state_dir
     assert Settings().prefect_port == settings.prefect_port
 
