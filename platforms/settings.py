@@ -38,16 +38,16 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address that local services listen on."""
 
-    prefect_port: int = 4200
+    prefect_port: int = Field(default=4200, ge=1, le=65535)
     """Port of the Prefect server and its UI."""
 
-    qa_port: int = 9100
+    qa_port: int = Field(default=9100, ge=1, le=65535)
     """Port of the first recipe's qa endpoint; each further recipe takes the next free one."""
 
-    prod_port: int = 9200
+    prod_port: int = Field(default=9200, ge=1, le=65535)
     """Port of the first recipe's prod endpoint; each further recipe takes the next free one."""
 
-    mlflow_port: int = 5500
+    mlflow_port: int = Field(default=5500, ge=1, le=65535)
     """Port on which `ridgeline mlflow` shows the run history."""
 
     database_url: str | None = None
