@@ -68,6 +68,8 @@ class ReplicaSet:
         if self._fate is not None:
             generation, state, message = self._fate
             ready = sum(replica.ready for replica in self._replicas)
+            if state == "ready" and ready < len(self._replicas):
+                state = "starting"  # again, after a replica died
             observed = Observed(generation, state, self._served, ready, message)
         if observed == self._reported:
             return

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -144,3 +146,18 @@ def test_an_unreadable_wish_says_what_to_do(bench: Bench) -> None:
     bench.endpoints._files.desired_file("diabetes", "prod").write_text("{")
     with pytest.raises(PlatformError, match=r"prod\.json cannot be read.*delete it"):
         bench.endpoints.status("diabetes", "prod")
+
+
+def test_what_serves_already_is_applied_when_its_replicas_answer_again(bench: Bench) -> None:
+    weights = bench.folder / bench.spec(1).image.name / "model" / "weights.json"
+    content = weights.read_bytes()
+    with bench.supervised():
+        status = bench.endpoints.apply(bench.spec(1))
+        bench.broken(1)
+        (service,) = bench.sets.services()
+        assert service.pid
+        os.kill(service.pid, signal.SIGKILL)
+        wait_for(lambda: bench.endpoints.status("diabetes", "prod") != status)
+        threading.Timer(0.2, weights.write_bytes, [content]).start()
+        assert bench.endpoints.apply(bench.spec(1)) == status
+        assert all(service.healthy for service in bench.sets.services())
