@@ -113,7 +113,7 @@ class ReplicaSet:
             if self._served != desired.spec:
                 await self._replace(desired.spec)
             self._fate = desired.generation, "ready", ""
-        except (PlatformError, OSError) as error:
+        except Exception as error:  # Whatever it is, the next wish may be fulfilled.
             self._fate = desired.generation, "failed", str(error)
             if self._served is None:
                 await self._clear()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from platforms.errors import PlatformError
 from platforms.local import processes
 from platforms.local.accounts import Account
 from platforms.local.status import ServiceStatus
@@ -74,7 +73,7 @@ class Service:
             started = time.monotonic()
             try:
                 await self._live()
-            except (PlatformError, OSError) as error:
+            except Exception as error:  # Whatever it is, the next try may do.
                 self._note(f"cannot start: {error}")
             steady = self.healthy.is_set() and time.monotonic() - started > STEADY
             self.failures = 0 if steady else self.failures + 1

@@ -11,6 +11,7 @@ import pytest
 
 from platforms.errors import NotReadyError, PlatformError
 from platforms.local.endpoint_ports import EndpointPorts, listen
+from platforms.local.replicas import ReplicaSets
 from platforms.settings import Settings
 from platforms.values import EndpointSpec
 from tests.platforms.local.supervised import Bench
@@ -57,6 +58,21 @@ def test_a_broken_image_leaves_what_serves(bench: Bench) -> None:
         with pytest.raises(NotReadyError):
             bench.endpoints.apply(bench.broken(2))
         assert bench.predict(bench.endpoints.apply(bench.spec(3))) == 3.0
+
+
+def test_an_error_that_nobody_foresaw_fails_one_wish_and_not_the_next(bench: Bench) -> None:
+    errors = [RuntimeError("can't start new thread")]
+
+    def locate(name: str) -> tuple[Path, Path]:
+        if errors:
+            raise errors.pop()
+        return bench.locate(name)
+
+    bench.sets = ReplicaSets(bench.settings, locate)
+    with bench.supervised():
+        with pytest.raises(NotReadyError, match="can't start new thread"):
+            bench.endpoints.apply(bench.spec(1))
+        assert bench.predict(bench.endpoints.apply(bench.spec(2))) == 2.0
 
 
 def test_a_broken_first_image_leaves_nothing(bench: Bench) -> None:

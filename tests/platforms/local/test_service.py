@@ -53,6 +53,21 @@ def test_a_killed_service_comes_back(tmp_path: Path) -> None:
     assert "ended with code -9" in (tmp_path / "logs" / "sleeper.log").read_text()
 
 
+def test_an_error_that_nobody_foresaw_does_not_end_who_keeps_the_service(tmp_path: Path) -> None:
+    errors = [RuntimeError("can't start new thread")]
+
+    def prepare() -> None:
+        if errors:
+            raise errors.pop()
+
+    async def story() -> None:
+        async with kept(Service(replace(spec(tmp_path), prepare=prepare))) as service:
+            await asyncio.wait_for(service.healthy.wait(), 10)
+
+    asyncio.run(story())
+    assert "cannot start: can't start new thread" in (tmp_path / "logs" / "sleeper.log").read_text()
+
+
 def test_a_full_disk_does_not_end_who_keeps_the_service(tmp_path: Path) -> None:
     async def story() -> None:
         full = replace(spec(tmp_path), log=Path("/dev/full"))
