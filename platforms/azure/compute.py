@@ -129,7 +129,8 @@ class AzureCompute:
             ) from error
         except BaseException:
             with suppress(AzureError):
-                self._workspace.client.jobs.begin_cancel(name)
+                # Cancelling twice changes nothing, but the client cannot know that of a POST.
+                self._workspace.client.jobs.begin_cancel(name, retry_on_methods=["POST"])
             raise
 
     def _outputs(self, job: TrainingJob, name: str, details: RunDetails, lines: jobs.Lines) -> Path:

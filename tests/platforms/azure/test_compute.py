@@ -112,6 +112,20 @@ def test_an_exception_of_the_caller_cancels_the_job(workspace: Workspace, job: T
     assert jobs.known[job.name].status == "Canceled"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_while_cancelling_leaves_no_job(
+    workspace: Workspace, job: TrainingJob, jobs: Jobs, world: World, kind: Kind
+) -> None:
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    fault = Fault(kind, f"/jobs/{job.name}/cancel", times=2)
+    with world.faults.on(fault), pytest.raises(KeyboardInterrupt):
+        workspace.compute("time.sleep(60)").run(job, stop)
+    assert fault.hits == 2
+    wait_for(lambda: jobs.known[job.name].status == "Canceled")
+
+
 def test_a_second_caller_attaches_to_the_running_job(
     workspace: Workspace, job: TrainingJob, jobs: Jobs, tmp_path: Path
 ) -> None:
