@@ -149,11 +149,14 @@ def test_a_killed_container_comes_back(bench: AciBench) -> None:
     assert bench.predict(status) == 1.0
 
 
-def test_after_the_tests_a_group_is_kept_stopped_or_deleted(bench: AciBench) -> None:
+def test_after_the_tests_a_group_is_kept_stopped_or_deleted(bench: AciBench, world: World) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     assert not bench.endpoints.rest(bench.recipe, "qa")
     assert bench.predict(status) == 1.0
-    assert bench.changed(qa_after_tests="stop").rest(bench.recipe, "qa")
+    faults = [Fault(kind, f"{bench.name}/stop") for kind in PASSING]
+    with world.faults.on(*faults):
+        assert bench.changed(qa_after_tests="stop").rest(bench.recipe, "qa")
+    assert [fault.hits for fault in faults] == [1, 1, 1, 1]
     stopped = bench.endpoints.status(bench.recipe, "qa")
     assert stopped is not None
     assert (stopped.ready, stopped.image) == (False, status.image)
