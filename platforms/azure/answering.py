@@ -21,7 +21,7 @@ def is_ready(url: str) -> bool:
 
 def serves(url: str, spec: EndpointSpec) -> bool:
     """Whether what answers there runs this image of this model version."""
-    with suppress(httpx.HTTPError, ValueError):
+    with suppress(httpx.HTTPError, ValueError, LookupError, TypeError):
         said = httpx.get(f"{url}/metadata", timeout=SECONDS).json()
         return is_ready(url) and (said["image_digest"], said["model_version"]) == (
             spec.image.digest,
