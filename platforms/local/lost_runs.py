@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed, Scheduled
 
 from platforms.local import processes
@@ -38,7 +39,9 @@ async def settle(client: PrefectClient, pool: str, state: Path, age: timedelta) 
     alive = alive_runs(state) if old else set()
     lost = [run for run in old if str(run.id) not in alive]
     for run in lost:
-        await client.set_flow_run_state(run.id, _outcome(run))
+        # One that was deleted meanwhile must not keep the others from being settled.
+        with contextlib.suppress(ObjectNotFound):
+            await client.set_flow_run_state(run.id, _outcome(run))
     return [run.name for run in lost]
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect import flow
@@ -62,3 +62,30 @@ def test_only_runs_without_a_process_are_ended(tmp_path: Path) -> None:
 def test_a_young_state_is_left_alone(tmp_path: Path) -> None:
     found = asyncio.run(settled(tmp_path, timedelta(minutes=1)))
     assert found == ["Pending", "Running", "Cancelling", "Completed", "Running"]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_run_that_is_deleted_just_then_keeps_no_other_from_being_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = f"pool-{uuid4().hex}"
+
+    async def story() -> str:
+        async with get_client() as client, get_client() as person:
+            await client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+            runs = [await make_run(client, pool, Running()) for _ in range(2)]
+            settle = client.set_flow_run_state
+
+            async def delete_first(run: UUID, state: State) -> object:
+                if runs:
+                    left.append(next(each for each in runs if each.id != run))
+                    runs.clear()
+                    await person.delete_flow_run(run)
+                return await settle(run, state)
+
+            left: list[FlowRun] = []
+            monkeypatch.setattr(client, "set_flow_run_state", delete_first)
+            await lost_runs.settle(client, pool, tmp_path, timedelta(0))
+            return (await names(client, left))[0]
+
+    assert asyncio.run(story()) == "Crashed"
