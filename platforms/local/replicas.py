@@ -33,7 +33,7 @@ class ReplicaSets:
         self._locate = locate or LocalImages(settings).locate
         self._files = EndpointFiles(settings)
         self._sets: dict[Path, ReplicaSet] = {}
-        self._seen: dict[Path, int] = {}
+        self._seen: dict[Path, tuple[int, int]] = {}
 
     def restore(self, specs: Iterable[EndpointSpec]) -> None:
         """Wish for exactly these endpoints, whatever was wished before; call it before `run`."""
@@ -65,14 +65,14 @@ class ReplicaSets:
             file.unlink(missing_ok=True)
 
     def _scan(self, alive: int) -> None:
-        files = {file: _modified(file) for file in self._files.desired_files()}
-        for file, modified in files.items():
+        files = {file: _version(file) for file in self._files.desired_files()}
+        for file, version in files.items():
             if file not in self._sets:
                 environment = cast(Environment, file.stem)
                 observed = self._files.observed_file(file.parent.name, environment)
                 self._sets[file] = ReplicaSet(self._settings, self._locate, observed, alive)
-            if self._seen.get(file) != modified:
-                self._seen[file] = modified
+            if self._seen.get(file) != version:
+                self._seen[file] = version
                 self._want(file)
         for file in self._seen.keys() - files.keys():
             del self._seen[file]
@@ -88,8 +88,10 @@ class ReplicaSets:
             print(error, file=sys.stderr)
 
 
-def _modified(file: Path) -> int:
+def _version(file: Path) -> tuple[int, int]:
+    """What tells one wish from the next: two may be written within one tick of the file system's coarse clock."""
     try:
-        return file.stat().st_mtime_ns
+        found = file.stat()
     except FileNotFoundError:
-        return 0
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino

@@ -23,7 +23,7 @@ from platforms.local.replicas import ReplicaSets
 from platforms.settings import Settings
 from platforms.values import EndpointStatus
 from tests.platforms.local.supervised import BODY, Bench
-from tests.waiting import wait_for
+from tests.waiting import awaited, wait_for
 
 
 @pytest.fixture
@@ -159,6 +159,28 @@ def test_a_spoilt_wish_or_a_full_disk_stops_nothing(
             wait_for(lambda: "No space left" in (said := capfd.readouterr().err) or "cannot be read" in said)
         assert [bench.predict(status) for _ in range(3)] == [1.0] * 3
         assert bench.predict(bench.endpoints.apply(bench.spec(2))) == 2.0
+
+
+def test_of_two_wishes_in_one_tick_of_the_clock_the_second_is_heard(bench: Bench) -> None:
+    files = EndpointFiles(bench.settings)
+
+    def locate(_: str) -> tuple[Path, Path]:
+        raise PlatformError("there is no image")
+
+    def heard(generation: str) -> bool:
+        observed = files.observed("diabetes", "prod")
+        return observed is not None and observed.generation == generation
+
+    async def story() -> None:
+        sets = ReplicaSets(bench.settings, locate)
+        for version in (1, 2):
+            wish = files.want(bench.spec(version), bench.settings.prod_port)
+            os.utime(files.desired_file("diabetes", "prod"), ns=(0, 0))
+            sets._scan(alive=0)
+            await awaited(partial(heard, wish.generation))
+        await asyncio.gather(*(replica_set.stop() for replica_set in sets._sets.values()))
+
+    asyncio.run(story())
 
 
 def test_a_replica_sees_its_own_settings_and_none_of_ours(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
