@@ -187,6 +187,7 @@ def _responds(url: str) -> Callable[[], Awaitable[bool]]:
 
 def _fresh(file: Path) -> Callable[[], Awaitable[bool]]:
     async def check() -> bool:
-        return time.time() - file.stat().st_mtime < FRESH
+        # A clock that is put back leaves a time to come, which would count as fresh until then.
+        return abs(time.time() - file.stat().st_mtime) < FRESH
 
     return check
