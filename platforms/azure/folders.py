@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -14,10 +15,16 @@ from platforms.errors import NotFoundError
 from platforms.protocols import Storage
 
 AT_ONCE: Final = 8
+SHORT: Final = 12
+"""Digits of the hash that tells what a folder held."""
 
 
 class Folders:
-    """Folders that never change once they are complete, by their path in the storage."""
+    """Folders that never change once they are complete, by their path in the storage.
+
+    On this machine each is kept by what it held, for another storage may have another folder of the same path: after
+    everything was destroyed and provisioned anew, or when the settings name another account.
+    """
 
     def __init__(self, storage: Storage, cache: Path) -> None:
         self._storage = storage
@@ -32,8 +39,10 @@ class Folders:
         return True
 
     def download(self, path: str) -> Path:
-        """The folder on this machine, whole; what was downloaded before is not asked for again."""
-        folder = self._cache / path
+        """The folder on this machine, whole; what was downloaded before is not downloaded again."""
+        blobs = self._storage.list(path)
+        held = hashlib.sha256(repr([(blob.path, blob.etag) for blob in blobs]).encode()).hexdigest()[:SHORT]
+        folder = self._cache / held / path
         if folder.exists():
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,12 +50,7 @@ class Folders:
             copy = Path(scratch, folder.name)
             copy.mkdir()
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(
-                    pool.map(
-                        lambda blob: self._fetch(blob.path, copy / blob.path[len(path) + 1 :]),
-                        self._storage.list(path),
-                    )
-                )
+                list(pool.map(lambda blob: self._fetch(blob.path, copy / blob.path[len(path) + 1 :]), blobs))
             try:
                 os.rename(copy, folder)
             except OSError:
