@@ -23,7 +23,7 @@ ANNOTATION: Final = "ridgeline.dev/"
 REVISION: Final = "controller-revision-hash"
 
 
-class OvertakenError(NotReadyError):
+class OvertakenError(NotStartedError):
     """Somebody else gave the set something else to serve; what they did must stay."""
 
 

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from platforms.azure.kubernetes_rollout import OvertakenError
 from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.values import EndpointSpec
 from tests.platforms.azure.aks_bench import AksBench
@@ -132,5 +131,5 @@ def outcome(aks: AksBench, spec: EndpointSpec) -> int | None:
     """The version that an apply brought about, None if another one overtook it."""
     try:
         return aks.endpoints.apply(spec).model_version
-    except OvertakenError:
+    except NotStartedError:
         return None
