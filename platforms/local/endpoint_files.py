@@ -23,7 +23,8 @@ from platforms.local import files
 from platforms.settings import Settings
 from platforms.values import EndpointSpec, Environment
 
-State = Literal["starting", "ready", "failed"]
+State = Literal["starting", "ready", "failed", "unstarted"]
+"""`unstarted` is a wish that failed before its image ran, for want of a port or of packages: no verdict on it."""
 Content = TypeVar("Content")
 LOOK: Final = 0.5
 """Seconds for which the supervisor's lock may be held by those who only look whether there is one."""

@@ -6,9 +6,9 @@ import time
 from typing import Final
 
 from platforms.endpoint_keys import ensure_keys
-from platforms.errors import NotReadyError, PlatformError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.local.endpoint_files import Desired, EndpointFiles, Observed
-from platforms.local.wishes import Wishes
+from platforms.local.wishes import FAILED, Wishes
 from platforms.protocols import Secrets
 from platforms.settings import Settings
 from platforms.values import EndpointSpec, EndpointStatus, Environment
@@ -28,14 +28,18 @@ class LocalEndpoints:
         self._wishes = Wishes(settings)
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
-        """Wish, and wait until it is fulfilled; raises `NotReadyError`, or `PlatformError` without a supervisor."""
+        """Wish, and wait until it is fulfilled; raises `NotReadyError`, or `PlatformError` without a supervisor.
+
+        Raises `NotStartedError` if the image never ran, or if somebody else made another wish meanwhile.
+        """
         self._require_supervisor(spec)
         ensure_keys(self._secrets, spec.recipe, spec.environment)
         desired = self._wishes.wish(spec)
         observed = self._await(desired)
-        if observed.state == "failed":
+        if observed.state in FAILED:
             self._take_back(desired, observed)
-            raise NotReadyError(self._failure(desired, observed))
+            kind = NotReadyError if observed.state == "failed" else NotStartedError
+            raise kind(self._failure(desired, observed))
         return self._status(desired, observed.served or spec, ready=True)
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
@@ -79,7 +83,7 @@ class LocalEndpoints:
             if observed and observed.generation == desired.generation and observed.state != "starting":
                 return observed
             if self._files.desired(spec.recipe, spec.environment) != desired:
-                raise NotReadyError(f"{spec} was given something else to serve meanwhile: apply again")
+                raise NotStartedError(f"{spec} was given something else to serve meanwhile: apply again")
             self._require_supervisor(spec)
             time.sleep(POLL_SECONDS)
         raise NotReadyError(f"{spec} did not answer {spec.image.name} in time: see `ridgeline status`")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from platforms.errors import NotReadyError
+from platforms.errors import NotReadyError, NotStartedError
 
 LAST_LINES: Final = 20
 SOON_SECONDS: Final = 10.0
@@ -105,7 +105,7 @@ class Replica:
                 process_group=0,
             )
         except OSError as error:
-            raise NotReadyError(f"replica {self.name} cannot start {launch.python}: {error}") from error
+            raise NotStartedError(f"replica {self.name} cannot start {launch.python}: {error}") from error
 
     async def _await_ready(self, descriptor: int) -> str:
         """Wait for the ready byte; returns why it did not come, or nothing."""

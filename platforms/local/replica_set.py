@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from platforms.errors import PlatformError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.local.endpoint_files import Desired, Observed, State, write
 from platforms.local.endpoint_ports import listen
 from platforms.local.replica import Launch, Replica
@@ -114,7 +114,8 @@ class ReplicaSet:
                 await self._replace(desired.spec)
             self._fate = desired.generation, "ready", ""
         except Exception as error:  # Whatever it is, the next wish may be fulfilled.
-            self._fate = desired.generation, "failed", str(error)
+            ran = isinstance(error, NotReadyError) and not isinstance(error, NotStartedError)
+            self._fate = desired.generation, "failed" if ran else "unstarted", str(error)
             if self._served is None:
                 await self._clear()
 

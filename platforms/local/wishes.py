@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from platforms.local.endpoint_files import Desired, EndpointFiles
 from platforms.local.endpoint_ports import EndpointPorts
 from platforms.settings import Settings
 from platforms.values import EndpointSpec
+
+FAILED: Final = ("failed", "unstarted")
+"""States of a wish that will not be fulfilled."""
 
 
 class Wishes:
@@ -24,7 +28,7 @@ class Wishes:
         if desired is None or (desired.spec, desired.port) != (spec, port):
             return self._files.want(spec, port)
         observed = self._files.observed(spec.recipe, spec.environment)
-        failed = observed and observed.generation == desired.generation and observed.state == "failed"
+        failed = observed and observed.generation == desired.generation and observed.state in FAILED
         return self._files.want(spec, port) if failed else desired
 
     def restore(self, specs: Iterable[EndpointSpec]) -> None:

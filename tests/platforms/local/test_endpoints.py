@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms.errors import NotReadyError, PlatformError
+from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.local.endpoint_ports import EndpointPorts, listen
 from platforms.local.replicas import ReplicaSets
 from platforms.settings import Settings
@@ -55,8 +55,9 @@ def test_a_broken_image_leaves_what_serves(bench: Bench) -> None:
             bench.endpoints.apply(bench.broken(2))
         assert bench.endpoints.status("diabetes", "prod") == before
         assert bench.predict(before) == 1.0
-        with pytest.raises(NotReadyError):
+        with pytest.raises(NotReadyError) as raised:
             bench.endpoints.apply(bench.broken(2))
+        assert not isinstance(raised.value, NotStartedError)
         assert bench.predict(bench.endpoints.apply(bench.spec(3))) == 3.0
 
 
@@ -70,7 +71,7 @@ def test_an_error_that_nobody_foresaw_fails_one_wish_and_not_the_next(bench: Ben
 
     bench.sets = ReplicaSets(bench.settings, locate)
     with bench.supervised():
-        with pytest.raises(NotReadyError, match="can't start new thread"):
+        with pytest.raises(NotStartedError, match="can't start new thread"):
             bench.endpoints.apply(bench.spec(1))
         assert bench.predict(bench.endpoints.apply(bench.spec(2))) == 2.0
 
@@ -97,7 +98,7 @@ def test_withdrawn_means_gone(bench: Bench) -> None:
 
 def test_a_taken_port_is_named_with_its_setting(bench: Bench) -> None:
     port = bench.settings.prod_port
-    named = pytest.raises(NotReadyError, match=rf"port {port}: .*RIDGELINE_PROD_PORT")
+    named = pytest.raises(NotStartedError, match=rf"port {port}: .*RIDGELINE_PROD_PORT")
     with socket.create_server(("127.0.0.1", port)), bench.supervised(), named:
         bench.endpoints.apply(bench.spec(1))
 
@@ -118,7 +119,7 @@ def test_two_at_once_end_with_one_of_them(bench: Bench) -> None:
 
 
 def _apply_or_be_overtaken(bench: Bench, spec: EndpointSpec) -> None:
-    with contextlib.suppress(NotReadyError):
+    with contextlib.suppress(NotStartedError):
         bench.endpoints.apply(spec)
 
 
