@@ -25,7 +25,7 @@ def upload(client: ContainerRegistryTasksMgmtClient, group: str, registry: str, 
 
     content = archive(context)
     for number in range(UPLOADS):
-        place = client.registries.get_build_source_upload_url(group, registry, **clients.ASKING)
+        place = client.registries.get_build_source_upload_url(group, registry, **clients.REPEATABLE)
         try:
             with BlobClient.from_blob_url(place.upload_url) as blob:
                 blob.upload_blob(content, overwrite=True)

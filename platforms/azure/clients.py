@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Client = TypeVar("Client")
 
-ASKING: Final = {"retry_on_methods": ["POST"]}
-"""For a POST that only asks: sent again it does no harm, but azure-core cannot know that and sends none again."""
+REPEATABLE: Final = {"retry_on_methods": ["POST"]}
+"""For a POST that does no harm when it is sent again: azure-core cannot know that, and sends none again."""
 
 
 def container(settings: AzureSettings) -> ContainerClient:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from platforms import jobs
-from platforms.azure import costs, run_history
+from platforms.azure import clients, costs, run_history
 from platforms.azure.attempts import Attempts
 from platforms.azure.errors import line
 from platforms.azure.folders import Folders
@@ -129,8 +129,7 @@ class AzureCompute:
             ) from error
         except BaseException:
             with suppress(AzureError):
-                # Cancelling twice changes nothing, but the client cannot know that of a POST.
-                self._workspace.client.jobs.begin_cancel(name, retry_on_methods=["POST"])
+                self._workspace.client.jobs.begin_cancel(name, **clients.REPEATABLE)
             raise
 
     def _outputs(self, job: TrainingJob, name: str, details: RunDetails, lines: jobs.Lines) -> Path:

@@ -81,8 +81,7 @@ class ContainerInstances:
         match self._settings.qa_after_tests:
             case "stop":
                 with told(f"stop of container group {self._name(recipe, environment)}"):
-                    # Stopping twice changes nothing, but the client cannot know that of a POST.
-                    self._groups.stop(*self._place(recipe, environment), retry_on_methods=["POST"])
+                    self._groups.stop(*self._place(recipe, environment), **clients.REPEATABLE)
             case "delete":
                 self.withdraw(recipe, environment)
         return self._settings.qa_after_tests != "keep"

@@ -58,7 +58,7 @@ class ImageManifests:
         from azure.core.rest import HttpRequest
 
         request = HttpRequest("POST", f"{self._settings.registry_address}/oauth2/{path}", data=form)
-        answer = self._client.send_request(request, **clients.ASKING)
+        answer = self._client.send_request(request, **clients.REPEATABLE)
         answer.raise_for_status()
         return answer.json()
 

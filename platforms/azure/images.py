@@ -154,7 +154,7 @@ class AzureImages:
 
     def _log(self, run: str) -> str:
         """A fresh address of a run's log."""
-        return str(self._client.runs.get_log_sas_url(*self._registry, run, **clients.ASKING).log_link)
+        return str(self._client.runs.get_log_sas_url(*self._registry, run, **clients.REPEATABLE).log_link)
 
     def _failure(self, image: Image, run: Any, lines: Lines) -> PlatformError:  # noqa: ANN401 - as above
         reason = run.properties.run_error_message or f"it ended {run.properties.status}"

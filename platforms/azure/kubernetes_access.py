@@ -70,7 +70,7 @@ def _kubeconfig(settings: AzureSettings, cluster: str) -> bytes:
     }[settings.kubernetes_credentials]
     with told(f"{settings.kubernetes_credentials} credentials of AKS cluster {cluster}"):
         try:
-            answer = asked(settings.resource_group, cluster, **clients.ASKING)
+            answer = asked(settings.resource_group, cluster, **clients.REPEATABLE)
             return bytes(answer.kubeconfigs[0].value)
         except ResourceNotFoundError:
             raise NotFoundError(
