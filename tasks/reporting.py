@@ -51,12 +51,12 @@ def report_validation(recipe: str, blob: Blob, checked: Checked, outcome: Outcom
     description = f"**{outcome.state}** `{blob.path}`: {outcome.reason}"
     if outcome.findings:
         table = validation_report.findings_table(outcome)
-        create_table_artifact(table, key=f"{recipe}-quarantine", description=description)
+        create_table_artifact(table, key=_key(recipe, "quarantine"), description=description)
     if checked.profile:
         table = validation_report.columns_table(checked)
-        create_table_artifact(table, key=f"{recipe}-validation", description=description)
+        create_table_artifact(table, key=_key(recipe, "validation"), description=description)
         plot = data_uri(_png(validation_report.plot(checked, checked.profile)))
-        create_image_artifact(plot, key=f"{recipe}-validation-plot", description=description)
+        create_image_artifact(plot, key=_key(recipe, "validation-plot"), description=description)
     fields: dict[str, Parameter] = {"recipe": recipe, "path": blob.path, "rows": outcome.rows}
     current().telemetry.emit(f"ridgeline.data.{outcome.state.lower()}", fields)
 
@@ -67,12 +67,12 @@ def report_training(candidate: Candidate) -> None:
     recipe = candidate.job.recipe
     if candidate.usage:
         table = [{"what": name, "value": value} for name, value in candidate.usage.tags().items()]
-        create_table_artifact(table, key=f"{recipe}-job", description=f"what `{candidate.job.name}` took")
+        create_table_artifact(table, key=_key(recipe, "job"), description=f"what `{candidate.job.name}` took")
         fields: dict[str, Parameter] = {"recipe": recipe, "node_seconds": candidate.usage.node_seconds}
         current().telemetry.emit("ridgeline.trained", fields)
     for plot in sorted((candidate.outputs / outputs.PLOTS).glob("*.png")):
         create_image_artifact(
-            data_uri(plot.read_bytes()), key=f"{recipe}-{plot.stem}", description=f"{plot.stem} on the holdout"
+            data_uri(plot.read_bytes()), key=_key(recipe, plot.stem), description=f"{plot.stem} on the holdout"
         )
 
 
@@ -81,10 +81,10 @@ def report_verdict(recipe: str, verdict: Verdict) -> None:
     """Show the gate's numbers as a table and its interval as a plot."""
     table = [{"field": field, "value": str(value)} for field, value in numbers(verdict).items()]
     description = f"**{verdict.decision}**: {verdict.reason}"
-    create_table_artifact(table, key=f"{recipe}-verdict", description=description)
+    create_table_artifact(table, key=_key(recipe, "verdict"), description=description)
     if verdict.comparison:
         plot = data_uri(_png(_interval_plot(verdict, verdict.comparison)))
-        create_image_artifact(plot, key=f"{recipe}-verdict-plot", description=description)
+        create_image_artifact(plot, key=_key(recipe, "verdict-plot"), description=description)
     fields: dict[str, Parameter] = {"recipe": recipe, "decision": verdict.decision, "candidate": verdict.candidate}
     current().telemetry.emit("ridgeline.verdict", fields)
 
@@ -97,7 +97,7 @@ def report_model(model: ModelVersion, candidate: Candidate) -> None:
     lines += [f"- [model version {model.version}]({registry}) in the registry"]
     lines += [f"- [training job {candidate.job.name}]({candidate.page}) in its history"]
     lines += [f"- trained on dataset version {candidate.job.dataset_version}"]
-    create_markdown_artifact("\n".join(lines), key=f"{model.recipe}-model")
+    create_markdown_artifact("\n".join(lines), key=_key(model.recipe, "model"))
 
 
 @task
@@ -109,8 +109,13 @@ def report_release(model: ModelVersion, served: Sequence[EndpointStatus]) -> Non
     trained = _run_url(model.tags["flow_run"])
     lines += [f"- trained by [this run]({trained}) on dataset version {model.tags['dataset_version']}"]
     lines += [f"- [model version {model.version}]({registry}) in the registry"]
-    create_markdown_artifact("\n".join(lines), key=f"{model.recipe}-release")
+    create_markdown_artifact("\n".join(lines), key=_key(model.recipe, "release"))
     current().telemetry.emit("ridgeline.released", {"recipe": model.recipe, "model_version": model.version})
+
+
+def _key(recipe: str, what: str) -> str:
+    """The key of an artifact, in which Prefect takes no underscore; the name of a recipe may have some."""
+    return f"{recipe}-{what}".replace("_", "-")
 
 
 def _run_url(flow_run: str) -> str:

@@ -45,3 +45,8 @@ def make_outputs(folder: Path, shift: float = 0.0, rows: int = 60) -> Path:
 def read_predictions(folder: Path) -> pd.DataFrame:
     """The holdout of made outputs."""
     return pd.read_parquet(folder / outputs.PREDICTIONS)
+
+
+def read_profile(folder: Path) -> Profile:
+    """The profile of made outputs."""
+    return Profile.from_json(json.loads((folder / outputs.PROFILE).read_bytes()))

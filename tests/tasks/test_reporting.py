@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prefect.client.schemas.actions import ArtifactCreate
+
+from platforms.platform import Platform
+from platforms.values import Blob, EndpointStatus, Image, ModelVersion, TrainingJob
+from recipes.findings import Finding
+from tasks import reporting
+from tasks.evaluation import Comparison, Verdict
+from tasks.inspection import Checked
+from tasks.quality import Outcome
+from tasks.training import Candidate
+from tests.tasks.made import make_outputs, read_profile
+from training import outputs
+
+RECIPE = "wine_quality"
+COMPARISON = Comparison(1, 3.0, 1.0, 0.5, 1.5)
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of all artifacts, each seen by Prefect's own rules."""
+    found: list[str] = []
+
+    def create(*_: object, key: str, **__: object) -> None:
+        found.append(str(ArtifactCreate(key=key).key))
+
+    for name in ("create_table_artifact", "create_image_artifact", "create_markdown_artifact"):
+        monkeypatch.setattr(reporting, name, create)
+    return found
+
+
+def test_prefect_takes_the_artifacts_of_a_recipe_with_an_underscore(
+    platform: Platform, tmp_path: Path, keys: list[str]
+) -> None:
+    folder = make_outputs(tmp_path / "job")
+    (folder / outputs.PLOTS / "residuals.png").write_bytes(b"")
+    model = ModelVersion(RECIPE, 1, {"flow_run": "a run", "dataset_version": "1"})
+    candidate = Candidate(TrainingJob("job", RECIPE, 1, {}), folder, {}, {}, None, "http://page")
+    refused = Outcome("Quarantined", 60, (Finding("age", (1,), 1, "must not be empty"),), "age is empty")
+    status = EndpointStatus(RECIPE, "qa", "http://qa", 1, Image("wine_quality:1-a", "a" * 64), True)
+    verdict = Verdict("promote", "better", "mse", 1.0, COMPARISON, 0.9, 0.0, 60, 1, "f", 0)
+    reporting.report_validation.fn(
+        RECIPE, Blob("x.csv", 1, "e"), Checked(60, (), profile=read_profile(folder)), refused
+    )
+    reporting.report_training.fn(candidate)
+    reporting.report_verdict.fn(RECIPE, verdict)
+    reporting.report_model.fn(model, candidate)
+    reporting.report_release.fn(model, [status])
+    assert sorted(keys) == [
+        f"wine-quality-{what}"
+        for what in (
+            "model",
+            "quarantine",
+            "release",
+            "residuals",
+            "validation",
+            "validation-plot",
+            "verdict",
+            "verdict-plot",
+        )
+    ]
