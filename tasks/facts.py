@@ -62,12 +62,15 @@ def _is_release(entry: JournalEntry) -> bool:
 
 
 def is_released(model: ModelVersion) -> bool:
-    """Whether the model version is the champion and the journal says that it was released."""
+    """Whether the model version is the champion and the newest release in the journal is its own.
+
+    An older one may be of a time before another version was the champion.
+    """
     champion = current().registry.champion(model.recipe)
     if champion is None or champion.version != model.version:
         return False
-    entries = current().journal.entries(model.recipe)
-    return any(entry.model_version == model.version and _is_release(entry) for entry in entries)
+    releases = [entry for entry in current().journal.entries(model.recipe) if _is_release(entry)]
+    return bool(releases) and releases[-1].model_version == model.version
 
 
 def serving(recipe: str, environment: Environment) -> EndpointSpec | None:
