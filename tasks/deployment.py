@@ -7,21 +7,23 @@ from prefect import task
 from platforms.errors import NotReadyError, NotStartedError
 from platforms.selection import current
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion
+from tasks import facts
 from tasks.contract import ContractError, check_endpoint
-from tasks.facts import WITHDRAWN
 from tasks.run import run_id, run_logger
 
 
 @task(task_run_name="deploy-{environment}")
 def deploy(model: ModelVersion, image: Image, environment: Environment) -> EndpointStatus:
-    """Make the endpoint serve the image and test it; a failing endpoint serves again what it served before.
+    """Make the endpoint serve the image and test it; a failing endpoint serves again what the journal says.
+
+    What it serves as this begins may be an image that an earlier run was killed over, before it was tested.
 
     Raises `NotReadyError` when the image does not become ready and `ContractError` with what differed; the journal
     then says `rejected in <environment>`. It says nothing of an image that never ran (`NotStartedError`), or when
     the platform fails: the release is tried again.
     """
     endpoints = current().endpoints
-    before = endpoints.status(model.recipe, environment)
+    before = facts.serving(model.recipe, environment)
     try:
         status = endpoints.apply(EndpointSpec(model.recipe, environment, image, model.version))
         check_endpoint(model, status)
@@ -35,7 +37,7 @@ def deploy(model: ModelVersion, image: Image, environment: Environment) -> Endpo
     return status
 
 
-def _try_to_restore(recipe: str, environment: Environment, before: EndpointStatus | None) -> None:
+def _try_to_restore(recipe: str, environment: Environment, before: EndpointSpec | None) -> None:
     """Restore; what goes wrong is told beside the error that it must not hide, and `reconcile` makes it good."""
     try:
         _restore(recipe, environment, before)
@@ -43,11 +45,11 @@ def _try_to_restore(recipe: str, environment: Environment, before: EndpointStatu
         run_logger().error("%s of %s could not be restored: %s", environment, recipe, error)
 
 
-def _restore(recipe: str, environment: Environment, before: EndpointStatus | None) -> None:
+def _restore(recipe: str, environment: Environment, before: EndpointSpec | None) -> None:
     if before is None:
         current().endpoints.withdraw(recipe, environment)
         return
-    current().endpoints.apply(EndpointSpec(recipe, environment, before.image, before.model_version))
+    current().endpoints.apply(before)
 
 
 def _record_failure(model: ModelVersion, image: Image, environment: Environment, reason: str) -> None:
@@ -69,7 +71,7 @@ def rest(model: ModelVersion, status: EndpointStatus) -> None:
     if platform.endpoints.rest(model.recipe, status.environment):
         platform.journal.append(
             model.recipe,
-            WITHDRAWN,
+            facts.WITHDRAWN,
             reason="its tests are over",
             flow_run=run_id(),
             model_version=model.version,

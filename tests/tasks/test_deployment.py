@@ -39,21 +39,27 @@ def test_an_endpoint_that_rests_is_not_missed(
 
 
 class Failing:
-    """Endpoints that raise one error for the new image and another one when the old is to come back."""
+    """Endpoints that raise one error for the new image and another one when the old is to come back.
 
-    def __init__(self, first: Exception, second: Exception | None) -> None:
+    They serve the new image from the beginning, as after a run that was killed before it tested it.
+    """
+
+    def __init__(self, first: Exception, second: Exception | None = None) -> None:
         self.first, self.second = first, second
-        self.applied: list[int] = []
+        self.served: list[int | None] = []
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus:
-        return replace(STATUS, model_version=2)
+        return STATUS
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
-        self.applied.append(spec.model_version)
+        self.served.append(spec.model_version)
         error = self.first if spec.model_version == MODEL.version else self.second
         if error:
             raise error
         return STATUS
+
+    def withdraw(self, recipe: str, environment: Environment) -> None:
+        self.served.append(None)
 
 
 @pytest.mark.parametrize("second", [None, PlatformError("no connection")])
@@ -70,8 +76,20 @@ def test_only_what_the_image_did_is_a_verdict_and_nothing_hides_it(
 ) -> None:
     failing = Failing(first, second)
     monkeypatch.setattr(deployment, "current", lambda: replace(platform, endpoints=cast(Endpoints, failing)))
+    deployment.record_release.fn(replace(MODEL, version=2), STATUS, "passed")
     with pytest.raises(type(first), match=str(first)):
         deployment.deploy.fn(MODEL, STATUS.image, "qa")
-    assert failing.applied == [3, 2]
-    assert [entry.reason for entry in platform.journal.entries("diabetes")] == [str(first)] * rejected
+    assert failing.served == [3, 2]
+    reasons = [entry.reason for entry in platform.journal.entries("diabetes")]
+    assert reasons == ["passed", *[str(first)] * rejected]
     assert (facts.conclusion("diabetes", 3) is not None) == rejected
+
+
+def test_an_untested_image_of_a_killed_run_is_not_what_a_failing_endpoint_goes_back_to(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing(NotReadyError("it crashed"))
+    monkeypatch.setattr(deployment, "current", lambda: replace(platform, endpoints=cast(Endpoints, failing)))
+    with pytest.raises(NotReadyError):
+        deployment.deploy.fn(MODEL, STATUS.image, "prod")
+    assert failing.served == [3, None]
