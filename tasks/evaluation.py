@@ -46,7 +46,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The gate's answer. Metric values are in the primary metric's unit; `comparison` is None for a first model."""
+    """The gate's answer. Metric values are in the primary metric's unit.
+
+    `comparison` is None for a first model, and if the champion has no prediction for the candidate's holdout.
+    """
 
     decision: Literal["promote", "reject"]
     reason: str
@@ -95,15 +98,21 @@ def decide(comparison: Comparison | None, gate: Gate) -> tuple[Literal["promote"
     return "reject", f"the {what} is {bound:.4g}, not more than {gate.min_improvement:g}"
 
 
+Judgement = tuple[Comparison | None, Literal["promote", "reject"], str]
+"""What was compared, the decision, and why."""
+
+
 @task
 def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
-    """Compare a training job's outputs with the champion of this moment; the first model always passes."""
+    """Compare a training job's outputs with the champion of this moment; the first model always passes.
+
+    Where they cannot be compared, only a person's `force` replaces the champion.
+    """
     from recipes import catalog
 
     what, champion = catalog.load(recipe), current().registry.champion(recipe)
     holdout = _holdout(candidate)
-    comparison = _compare(what, champion, holdout) if champion else None
-    decision, reason = decide(comparison, what.gate)
+    comparison, decision, reason = _judgement(what, champion, holdout)
     return Verdict(
         decision=decision,
         reason=reason,
@@ -124,6 +133,16 @@ def judge_again(model: ModelVersion) -> Verdict:
     return judge(model.recipe, current().registry.outputs(model.recipe, model.version), model.tags)
 
 
+def _judgement(recipe: Recipe, champion: ModelVersion | None, holdout: pd.DataFrame) -> Judgement:
+    from scoring_service.refusal import RowsRefusedError
+
+    try:
+        comparison = _compare(recipe, champion, holdout) if champion else None
+    except RowsRefusedError as error:
+        return None, "reject", str(error)
+    return comparison, *decide(comparison, recipe.gate)
+
+
 def _compare(recipe: Recipe, champion: ModelVersion, holdout: pd.DataFrame) -> Comparison:
     truth = holdout[recipe.target].to_numpy(np.float64)
     new = holdout[outputs.PREDICTION].to_numpy(np.float64)
@@ -135,21 +154,31 @@ def _compare(recipe: Recipe, champion: ModelVersion, holdout: pd.DataFrame) -> C
 
 
 def predict(recipe: str, version: int, rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Predictions of a registered model for a frame of rows, by the very code that serves it; shape (rows,)."""
+    """Predictions of a registered model for a frame of rows, by the very code that serves it; shape (rows,).
+
+    Raises `RowsRefusedError`, with the next step, if the model has none for these rows.
+    """
     import json
 
     from scoring_service.model import load_model
+    from scoring_service.refusal import RowsRefusedError
     from training import matrix
 
     folder = current().registry.outputs(recipe, version)
     features = json.loads((folder / outputs.RESULT).read_text())["features"]
     missing = [name for name in features if name not in rows]
     if missing:
-        raise ValueError(
+        raise RowsRefusedError(
             f"champion {recipe} {version} needs the columns {missing}, which the recipe no longer has: "
             "promote the first model of the new schema with force=True"
         )
-    return load_model(folder / outputs.PORTABLE, features).predict(matrix.rows(rows[features]))
+    try:
+        return load_model(folder / outputs.PORTABLE, features).predict(matrix.rows(rows[features]))
+    except RowsRefusedError as error:
+        raise RowsRefusedError(
+            f"champion {recipe} {version} has no prediction for rows of the holdout ({error}): "
+            "promote a model that knows them with force=True"
+        ) from error
 
 
 def _holdout(folder: Path) -> pd.DataFrame:

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from platforms.values import ModelVersion
 from recipes.recipe import Gate
-from tasks.evaluation import Comparison, decide, interval
+from scoring_service import model
+from scoring_service.refusal import RowsRefusedError
+from tasks import evaluation
+from tasks.evaluation import Comparison, Verdict, decide, interval
+from tests.tasks.made import make_outputs
+from training import outputs
 
 GATE = Gate(confidence=0.9, min_improvement=0.0)
 PLAIN = Gate(confidence=None, min_improvement=0.0)
@@ -70,3 +80,44 @@ def test_the_interval_agrees_with_the_normal_theory_of_large_samples() -> None:
     half = 1.2816 * sample.std() / np.sqrt(len(sample))
     assert low == pytest.approx(sample.mean() - half, rel=0.03)
     assert high == pytest.approx(sample.mean() + half, rel=0.03)
+
+
+@pytest.fixture
+def champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The outputs of the champion, version 7."""
+    folder = make_outputs(tmp_path / "champion")
+    registry = SimpleNamespace(
+        champion=lambda recipe: ModelVersion(recipe, 7, {}), outputs=lambda recipe, version: folder
+    )
+    journal = SimpleNamespace(entries=lambda recipe: [])
+    monkeypatch.setattr(evaluation, "current", lambda: SimpleNamespace(registry=registry, journal=journal))
+    return folder
+
+
+def judge(folder: Path) -> Verdict:
+    tags = {"dataset_version": "1", "dataset_fingerprint": "f"}
+    return evaluation.judge.fn("diabetes", make_outputs(folder), tags)
+
+
+def test_a_champion_that_needs_a_column_of_before_is_replaced_by_force_only(champion: Path, tmp_path: Path) -> None:
+    result = champion / outputs.RESULT
+    content = json.loads(result.read_text())
+    result.write_text(json.dumps(content | {"features": [*content["features"], "s7"]}))
+    verdict = judge(tmp_path / "candidate")
+    assert (verdict.promote, verdict.comparison) == (False, None)
+    assert verdict.reason.startswith("champion diabetes 7 needs the columns ['s7']")
+    assert verdict.reason.endswith("with force=True")
+
+
+def test_a_champion_that_does_not_know_a_category_is_replaced_by_force_only(
+    champion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RowsRefusedError("unknown category 'Bern'")
+
+    monkeypatch.setattr(model, "load_model", lambda *_: SimpleNamespace(predict=refuse))
+    verdict = judge(tmp_path / "candidate")
+    assert (verdict.promote, verdict.comparison) == (False, None)
+    assert verdict.reason.startswith("champion diabetes 7 has no prediction")
+    assert "(unknown category 'Bern')" in verdict.reason
+    assert verdict.reason.endswith("with force=True")
