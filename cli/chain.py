@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import httpx
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
 
 from platforms.errors import PlatformError
 from platforms.values import Blob, JournalEntry
@@ -152,7 +153,7 @@ class Follower:
             )
 
     def _ask(self, question: Callable[[], Answer]) -> Answer:
-        """Ask the server until it answers, for it may be starting again; raises `ChainError` if it refuses."""
+        """Ask the server until it answers, for it may be starting again; raises `ChainError` if it cannot tell."""
         while True:
             try:
                 return question()
@@ -161,6 +162,11 @@ class Follower:
             except httpx.HTTPStatusError as error:
                 refused = f"{error.request.url} with {error.response.status_code}"
                 raise ChainError(f"the Prefect server refuses {refused}: see `ridgeline doctor`") from error
+            except ObjectNotFound as error:
+                raise ChainError(
+                    f"the Prefect server lacks a deployment of {self._recipe}, or a run that was there: "
+                    "`ridgeline deploy` publishes the deployments"
+                ) from error
 
     def _pause(self, what: str) -> None:
         if time.monotonic() > self._deadline:

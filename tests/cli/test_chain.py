@@ -4,6 +4,7 @@ from datetime import datetime
 
 import httpx
 import pytest
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Running
 
 from cli.chain import ChainError, Follower, Stage
@@ -125,6 +126,17 @@ def test_a_server_that_refuses_is_told_with_the_next_step(script: Script, monkey
 
     monkeypatch.setattr(starting, "first_attempt", refuse)
     with pytest.raises(ChainError, match=r"refuses http://prefect/api/x with 401: see `ridgeline doctor`"):
+        follower(script).batch(BLOB)
+
+
+def test_a_recipe_that_was_never_deployed_is_told_with_the_next_step(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def miss(_: starting.Want) -> None:
+        raise ObjectNotFound(http_exc=Exception("404"))
+
+    monkeypatch.setattr(starting, "first_attempt", miss)
+    with pytest.raises(ChainError, match=r"lacks a deployment of diabetes, .*: `ridgeline deploy` publishes"):
         follower(script).batch(BLOB)
 
 
