@@ -45,12 +45,12 @@ def log(recipe: str, since: datetime | None, until: datetime | None, out: Path) 
     since, until = since or EARLIEST, until or LATEST
     if since >= until:
         raise click.UsageError(f"--from {since.isoformat()} is not before --to {until.isoformat()}")
-    requests = logged_requests(recipe_name.known(recipe), since, until)
+    recipe_name.known(recipe)
     rows = 0
 
     def fill(file: BinaryIO) -> None:
         nonlocal rows
-        rows = write(file, requests)
+        rows = write(file, logged_requests(recipe, since, until))
 
     with plain_errors():
         try:

@@ -19,6 +19,7 @@ from platforms.local.replica_set import traffic_folder
 from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import ScoredRequest
+from tasks import feedback
 from tasks.feedback import logged_requests
 from tests.log_shipper.made import RECIPE, START, Row, closed, many, record
 
@@ -111,6 +112,16 @@ def test_a_target_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         assert result.exit_code == 1
         assert f"{out} cannot be written" in result.output
     assert not list(tmp_path.parent.glob(".tmp-*"))
+
+
+def test_a_platform_that_cannot_be_used_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PlatformError("RIDGELINE_AZURE_STORAGE_ACCOUNT is not set")
+
+    monkeypatch.setattr(feedback, "current", refuse)
+    result = export(tmp_path / "log.parquet")
+    assert (result.exit_code, result.output) == (1, "Error: RIDGELINE_AZURE_STORAGE_ACCOUNT is not set\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_log_that_cannot_be_read_leaves_the_old_file(logged: Settings, tmp_path: Path) -> None:
