@@ -75,6 +75,9 @@ def _words(name: str, column: pa.Array, key: str) -> Hashes:
         values: npt.NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype("f8") + 0.0
         values[np.isnan(values)] = np.nan
         return values.view("u8")
+    if pa.types.is_date32(kind):
+        # There is no cast to 64 bits at once.
+        column, kind = column.cast(pa.int32()), pa.int32()
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_temporal(kind):
         words = column.cast(pa.int64() if not pa.types.is_unsigned_integer(kind) else pa.uint64()).fill_null(0)
         return _marked(words.to_numpy(zero_copy_only=False).astype("u8"), column)

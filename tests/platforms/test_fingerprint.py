@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -61,12 +61,13 @@ def test_swapped_cells_of_two_rows_show() -> None:
 
 
 def test_other_types_count_or_are_refused() -> None:
+    day = date(2026, 1, 1)
     time = pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
     found = {
         str(Fingerprint.of(pa.record_batch({"x": column})))
-        for column in (time, pa.array([True]), pa.array([7], pa.uint64()), pa.nulls(1))
+        for column in (time, pa.array([True]), pa.array([7], pa.uint64()), pa.array([day]), pa.nulls(1))
     }
-    assert len(found) == 4
+    assert len(found) == 5
     with pytest.raises(PlatformError, match=r"column 'x' has type list<.*"):
         Fingerprint.of(pa.record_batch({"x": [[1]]}))
 
