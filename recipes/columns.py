@@ -24,6 +24,10 @@ _TRUE: Final = "true", "True", "TRUE", "1"
 _FALSE: Final = "false", "False", "FALSE", "0"
 _EMPTY: Final = "", "NA", "N/A", "#N/A", "#NA", "n/a", "NULL", "null", "NaN", "nan", "-NaN", "-nan", "None"
 """How a CSV spells a missing number; a missing text is an empty cell only."""
+_WHOLE: Final = r"^(-?[0-9]+)\.0*$"
+"""How a CSV spells an integer that was a float once."""
+_EXACT: Final = 2**53
+"""From here on not every integer is a float."""
 _NO_NUMBERS: Final = np.empty(0, dtype=bool)
 
 
@@ -91,7 +95,8 @@ def read_numbers(column: pa.Array, dtype: np.dtype[Any], spelt: bool) -> Read:
         return _whole(whole, missing, np.zeros(len(whole), dtype=bool), dtype)
     values = _floats(column)
     with np.errstate(invalid="ignore"):
-        broken = ~missing & ~(np.mod(values, 1) == 0)
+        # Beyond the exact ones a float may stand for another integer than the file's.
+        broken = ~missing & ~((np.mod(values, 1) == 0) & (np.abs(values) < _EXACT))
     return _whole(values, missing, broken, dtype)
 
 
@@ -149,7 +154,7 @@ def _unspelt(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Mask]:
     column = pc.if_else(pc.is_in(column, pa.array(_EMPTY)), None, column)
     missing = _mask(column.is_null())
     try:
-        return column.cast(kind), missing
+        return pc.replace_substring_regex(column, _WHOLE, r"\1").cast(kind), missing
     except pa.ArrowInvalid:
         numbers = pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype="f8", na_value=np.nan)
         return pa.array(numbers), missing
