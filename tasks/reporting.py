@@ -137,7 +137,8 @@ def _interval_plot(verdict: Verdict, compared: Comparison) -> Figure:
         axes.plot([compared.lower_bound, compared.upper_bound], [0, 0], color="tab:blue", linewidth=3)
         axes.plot([compared.lower_bound], [0], marker="|", markersize=18, color="tab:blue", label="lower bound")
     axes.plot([compared.improvement], [0], marker="o", color="tab:blue", label="mean improvement")
-    axes.set(yticks=[], xlabel=f"champion {verdict.metric} - candidate {verdict.metric}", title=verdict.decision)
+    axes.set(yticks=[], title=verdict.decision)
+    axes.set_xlabel(f"champion {verdict.metric} - candidate {verdict.metric}", parse_math=False)
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     return figure
 

@@ -99,7 +99,8 @@ def _draw(axes: Axes, place: int, column: ColumnProfile, known: ColumnProfile | 
         edges = [left + 0.05 + 0.9 * edge / max(len(shares), 1) for edge in range(len(shares) + 1)]
         axes.stairs([bottom + 0.75 * share / highest for share in shares], edges, baseline=bottom, **look)
     title = f"{column.name}, up to {highest:.0%}" + ("" if psi is None else f", PSI {psi:.2f}")
-    axes.text(left + 0.5, bottom + 0.8, title, fontsize="small", horizontalalignment="center")
+    # A column may have dollars in its name, which are no formula.
+    axes.text(left + 0.5, bottom + 0.8, title, fontsize="small", horizontalalignment="center", parse_math=False)
 
 
 def _once(axes: Axes) -> tuple[list[Any], list[str]]:

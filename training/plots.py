@@ -28,7 +28,10 @@ def write(folder: Path, target: str, actual: Array, predicted: Array) -> None:
 
 def _figure(x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6, 4), dpi=100, layout="constrained")
-    axes = figure.add_subplot(xlabel=x, ylabel=y)
+    axes = figure.add_subplot()
+    # The target may have dollars in its name, which are no formula.
+    axes.set_xlabel(x, parse_math=False)
+    axes.set_ylabel(y, parse_math=False)
     axes.grid(alpha=0.3)
     return figure, axes
 

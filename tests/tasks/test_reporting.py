@@ -2,19 +2,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prefect.client.schemas.actions import ArtifactCreate
 
 from platforms.platform import Platform
 from platforms.values import Blob, EndpointStatus, Image, ModelVersion, TrainingJob
 from recipes.findings import Finding
+from recipes.profile import Bins, ColumnProfile, Profile
 from tasks import reporting
 from tasks.evaluation import Comparison, Verdict
 from tasks.inspection import Checked
 from tasks.quality import Outcome
 from tasks.training import Candidate
 from tests.tasks.made import make_outputs, read_profile
-from training import outputs
+from training import outputs, plots
 
 RECIPE = "wine_quality"
 COMPARISON = Comparison(1, 3.0, 1.0, 0.5, 1.5)
@@ -63,3 +65,15 @@ def test_prefect_takes_the_artifacts_of_a_recipe_with_an_underscore(
             "verdict-plot",
         )
     ]
+
+
+def test_dollars_in_names_are_no_formula(platform: Platform, tmp_path: Path, keys: list[str]) -> None:
+    name = "paid_$_of_$_due"
+    column = ColumnProfile(name, Bins((1.0,)), (3, 4), 0, 0.0, 2.0)
+    outcome = Outcome("Accepted", 7, (), "7 rows")
+    checked = Checked(7, (), profile=Profile(7, {name: column}))
+    reporting.report_validation.fn(RECIPE, Blob("x.csv", 1, "e"), checked, outcome)
+    reporting.report_verdict.fn(RECIPE, Verdict("promote", "better", name, 1.0, COMPARISON, 0.9, 0.0, 60, 1, "f", 0))
+    plots.write(tmp_path, name, np.array([1.0, 2.0]), np.array([1.5, 2.5]))
+    assert sorted(file.name for file in tmp_path.glob("*.png")) == ["predicted.png", "residuals.png"]
+    assert len(keys) == 4
