@@ -40,11 +40,13 @@ def train_candidate(
     """Train on a pinned dataset version; the job's log streams into this run and is archived with it.
 
     What the compute says of the job besides, as that it waits for a machine, is only told.
-    An automatic job is one per dataset version: a run that follows a killed one takes over its job.
+    An automatic job is one per dataset version: a run that follows a killed one takes over its job, unless a person
+    gave it parameters of its own.
     Raises `JobFailedError` with the job's last lines.
     """
     platform, logger = current(), run_logger()
-    name = f"{data.recipe}-data-{data.version}" if automatic else f"{data.recipe}-{run_id()}"
+    shared = automatic and not parameters
+    name = f"{data.recipe}-data-{data.version}" if shared else f"{data.recipe}-{run_id()}"
     job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}), {"flow_run": run_id()})
     with archive.file_of(data.recipe, "training.log").open("w", encoding="utf-8", buffering=1) as log:
 
