@@ -51,7 +51,7 @@ def _table(entries: Sequence[JournalEntry]) -> str:
             entry.environment or "-",
             str(entry.model_version or "-"),
             entry.action,
-            entry.reason,
+            _line(entry.reason),
             entry.flow_run,
         )
         for entry in entries
@@ -61,3 +61,9 @@ def _table(entries: Sequence[JournalEntry]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (header, *rows)
     )
+
+
+def _line(text: str) -> str:
+    """One line of a table: an endpoint that failed brings its logs, which the document has whole."""
+    first, more, _ = text.partition("\n")
+    return f"{first} …" if more else first

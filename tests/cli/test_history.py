@@ -38,6 +38,16 @@ def test_the_table_tells_what_was_decided_and_why() -> None:
     assert released.split()[2:] == ["prod", "1", "released", "passed", "f2"]
 
 
+def test_a_reason_of_many_lines_is_one_line_of_the_table(journalled: Platform) -> None:
+    reason = f"replica 0 ended with 1; its last lines in log.txt:\n{'x' * 500}\nValueError"
+    journalled.journal.append("diabetes", "rejected in qa", reason=reason, flow_run="f3", model_version=2)
+    lines = CliRunner().invoke(main, ["history", "diabetes"]).stdout.splitlines()
+    assert (len(lines), max(map(len, lines)) < 150) == (4, True)
+    assert lines[-1].endswith("its last lines in log.txt: …  f3")
+    document = json.loads(CliRunner().invoke(main, ["history", "diabetes", "--json"]).stdout)
+    assert document[-1]["reason"] == reason
+
+
 def test_a_recipe_that_is_not_there_is_named(platform: Platform) -> None:
     done = CliRunner().invoke(main, ["history", "wine"])
     assert done.exit_code != 0
