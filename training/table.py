@@ -30,5 +30,10 @@ def read(recipe: Recipe, uri: str, version: int) -> pd.DataFrame:
     missing = [name for name in columns if name not in dataset.schema.names]
     if missing:
         raise TrainingError(f"the table at {uri} lacks {missing}: it was written for another schema")
-    frame: pd.DataFrame = dataset.to_table(columns=columns).to_pandas()
+    rows = dataset.to_table(columns=columns)
+    frame: pd.DataFrame = rows.to_pandas()
+    for name in recipe.identifiers:
+        # Beside a missing one pandas makes integers floats, and large ones other entities.
+        if rows.column(name).null_count:
+            frame[name] = rows.column(name).to_pandas(integer_object_nulls=True)
     return frame.sort_values(ARRIVAL, kind="stable")[list(recipe.columns)].reset_index(drop=True)
