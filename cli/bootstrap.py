@@ -11,7 +11,7 @@ from platforms.settings import Settings
 from platforms.values import Blob
 from recipes import catalog
 from tasks import facts
-from tasks.data import LANDING
+from tasks.data import LANDING, landed
 from tasks.publishing import publish
 
 
@@ -79,7 +79,7 @@ def _serves(recipe: str, stages: list[Stage]) -> bool:
 def waiting_or_seed(recipe: str, report: Report) -> list[Blob]:
     """The blobs that still wait for validation; on an empty state, the seed data if there is any, which it lands."""
     platform = current()
-    waiting = platform.storage.list(f"{LANDING}/{recipe}/")
+    waiting = landed(recipe)
     if waiting or platform.registry.versions(recipe):
         return waiting
     if catalog.load(recipe).seed_data().empty:

@@ -53,7 +53,15 @@ def _filed(recipe: str) -> list[Document]:
 
 def _pending(recipe: str) -> list[Document]:
     from platforms.selection import current
-    from tasks.data import LANDING
+    from tasks.data import LANDING, is_text
 
     waiting = current().storage.list(f"{LANDING}/{recipe}/")
-    return [{"path": blob.path, "state": "pending", "rows": None, "reason": ""} for blob in waiting]
+    return [
+        {
+            "path": blob.path.encode(errors="backslashreplace").decode(),
+            "state": "pending",
+            "rows": None,
+            "reason": "" if is_text(blob.path) else "its name is no UTF-8: rename it",
+        }
+        for blob in waiting
+    ]

@@ -33,6 +33,20 @@ def waiting(path: str) -> Blob | None:
         return None
 
 
+def landed(recipe: str) -> list[Blob]:
+    """The blobs of a recipe that wait and can be validated."""
+    return [blob for blob in current().storage.list(f"{LANDING}/{recipe}/") if is_text(blob.path)]
+
+
+def is_text(path: str) -> bool:
+    """Whether a path can be told to others: a file system has names too that are no UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @task
 def find_batch(path: str) -> Blob | None:
     """The blob that waits, or None if there is none."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.values import Blob
-from tasks.data import LANDING, waiting
+from tasks.data import LANDING, is_text, waiting
 
 
 def land(source: Path, recipe: str) -> Blob:
@@ -17,6 +18,8 @@ def land(source: Path, recipe: str) -> Blob:
     other content is overwritten before it was validated. What still waits is left as it is: were it replaced when
     its rows are in the table and it is not filed yet, it would end as a duplicate of itself.
     """
+    if not is_text(source.name):
+        raise PlatformError(f"the name of the file {str(source)!r} is no UTF-8: rename it")
     with source.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
     path = f"{LANDING}/{recipe}/{digest}/{source.name}"

@@ -13,6 +13,7 @@ from prefect.events import emit_event
 from platforms.selection import current
 from platforms.values import Blob, ModelVersion
 from tasks import facts, reconciling, starting
+from tasks.data import is_text
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,9 @@ class Listener:
                 log.warning("cannot restore the endpoints of %s now, will try again: %s", recipe, error)
 
     def _hear(self, arrival: Blob | ModelVersion, runs: list[FlowRun]) -> bool:
+        if isinstance(arrival, Blob) and not is_text(arrival.path):
+            log.warning("the name of %r is no UTF-8: it stays where it is, rename it", arrival.path)
+            return True
         recipe = PurePosixPath(arrival.path).parts[1] if isinstance(arrival, Blob) else arrival.recipe
         if recipe not in self._recipes:
             log.warning("%s is of no recipe: it stays where it is", arrival)

@@ -17,7 +17,7 @@ from platforms.errors import ConflictError, NotFoundError
 from platforms.selection import current
 from platforms.values import Environment
 from tasks import facts, starting
-from tasks.data import LANDING
+from tasks.data import landed
 from tasks.run import locked, run_logger
 from tasks.starting import Want
 
@@ -32,7 +32,7 @@ def missing(recipe: str) -> list[Want]:
 
 
 def _unvalidated(recipe: str) -> Iterator[Want]:
-    for blob in current().storage.list(f"{LANDING}/{recipe}/"):
+    for blob in landed(recipe):
         yield starting.validation(recipe, blob)
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 from click.testing import CliRunner
 
 from cli.main import main
 from platforms.platform import Platform
+from platforms.settings import Settings
 from tests.platforms.contracts.datasets import batch
 
 
@@ -27,3 +30,14 @@ def test_the_table_and_what_waits_are_told(platform: Platform) -> None:
     [head, waiting] = CliRunner().invoke(main, ["data", "diabetes"]).stdout.splitlines()
     assert head == f"dataset version {version.version}, 2 rows, fingerprint {version.fingerprint}"
     assert waiting.split() == ["pending", "-", "rows", "landing/diabetes/a", "b.csv"]
+
+
+def test_a_name_that_is_no_text_is_told_as_far_as_it_can_be(platform: Platform, settings: Settings) -> None:
+    folder = settings.state_dir / "storage" / "landing" / "diabetes"
+    folder.mkdir(parents=True)
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.csv")).touch()
+    done = CliRunner().invoke(main, ["data", "diabetes"])
+    assert (done.exit_code, done.stdout.splitlines()[-1].split(maxsplit=3)) == (
+        0,
+        ["pending", "-", "rows", "landing/diabetes/caf\\udce9.csv  its name is no UTF-8: rename it"],
+    )

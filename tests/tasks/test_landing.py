@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
+
+from platforms.errors import PlatformError
 from platforms.platform import Platform
 from tasks.landing import land
 
@@ -29,3 +33,11 @@ def test_what_was_filed_is_landed_anew(platform: Platform, tmp_path: Path) -> No
     first = land(file, "diabetes")
     platform.storage.move(first.path, "accepted/diabetes/x/rows.csv")
     assert land(file, "diabetes").etag != first.etag
+
+
+def test_a_name_that_is_no_text_is_refused(platform: Platform, tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv"))
+    file.write_bytes(b"age\n1\n")
+    with pytest.raises(PlatformError, match=r"caf.*\.csv' is no UTF-8: rename it"):
+        land(file, "diabetes")
+    assert platform.storage.list("landing/") == []
