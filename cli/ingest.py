@@ -70,7 +70,10 @@ def _land(file: Path, recipe: str, wait: bool) -> Blob:
         raise click.ClickException(f"there is no file {file}")
     if wait:
         adopt_running()
-    return land(file, recipe)
+    try:
+        return land(file, recipe)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be landed: {error}") from error
 
 
 def _follow(recipe: str, blob: Blob, stages: list[Stage], report: Callable[[str], None]) -> None:

@@ -11,6 +11,7 @@ from cli import services
 from cli.main import main
 from platforms.errors import PlatformError
 from platforms.platform import Platform
+from tasks import landing
 from tests.cli.scripted import Script, accepted, entry, failed, run_of
 
 
@@ -83,6 +84,16 @@ def test_a_failed_flow_is_exit_code_1(rows: Path, script: Script) -> None:
     code, document = follow(rows)
     assert (code, outcomes(document)) == (1, ["Accepted"])
     assert document["error"] == "run a run ended Failed: singular matrix"
+
+
+def test_a_file_that_cannot_be_read_is_told_in_the_document(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(rows))
+
+    monkeypatch.setattr(landing, "land", refuse)
+    code, document = follow(rows)
+    assert (code, document["path"]) == (1, None)
+    assert document["error"] == f"{rows} cannot be landed: [Errno 13] Permission denied: '{rows}'"
 
 
 def test_without_json_a_failure_is_told_once_on_stderr(rows: Path, script: Script) -> None:
