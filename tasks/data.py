@@ -18,6 +18,8 @@ LANDING: Final = "landing"
 AREAS: Final = {"Accepted": "accepted", "Quarantined": "quarantine", "Duplicate": "duplicate"}
 """Where a blob goes, by the end state of its validation."""
 REPORT: Final = ".report.json"
+LONGEST: Final = 255 - len(REPORT)
+"""Bytes of a name beside which there is room for the report's."""
 
 
 def batch_id(blob: Blob) -> str:
@@ -104,10 +106,14 @@ def dataset_version(recipe: str, version: int | None = None) -> DatasetVersion:
 
 
 def resting_place(blob: Blob, state: str) -> str:
-    """`<area>/<recipe>/<digest of the arrival>/<name>`: two arrivals of one name never overwrite each other."""
+    """`<area>/<recipe>/<digest of the arrival>/<name>`: two arrivals of one name never overwrite each other.
+
+    A name so long that its report's would be too long for a file system loses its beginning.
+    """
     path = PurePosixPath(blob.path)
+    name = path.name.encode()[-LONGEST:].decode(errors="ignore")
     digest = hashlib.sha256(batch_id(blob).encode()).hexdigest()[:12]
-    return str(PurePosixPath(AREAS[state], *path.parts[1:-1], digest, path.name))
+    return str(PurePosixPath(AREAS[state], *path.parts[1:-1], digest, name))
 
 
 def _report(path: str) -> Mapping[str, Any]:
