@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ def predict(recipe: Recipe, estimator: Estimator, rows: pd.DataFrame) -> Array:
 
 
 def metrics(recipe: Recipe, fitted: Fit) -> dict[str, float]:
-    """Every metric of the recipe on the holdout, the primary one first."""
+    """Every metric of the recipe on the holdout, the primary one first; raises `TrainingError`."""
     actual = fitted.holdout[recipe.target].to_numpy(dtype="float64")
-    return {metric.name: float(metric.function(actual, fitted.predictions)) for metric in recipe.metrics}
+    found = {metric.name: float(metric.function(actual, fitted.predictions)) for metric in recipe.metrics}
+    if odd := [name for name, value in found.items() if not math.isfinite(value)]:
+        raise TrainingError(
+            f"recipe {recipe.name!r}: the metrics {odd} give NaN or infinity on the {len(actual)} rows of the"
+            " holdout; look at their functions and at the parameters"
+        )
+    return found

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestRegressor
 
+from recipes.recipe import Metric
 from tests.recipes import examples
 from training import fit
 from training.errors import TrainingError
@@ -66,3 +67,14 @@ def test_metrics_are_those_of_the_recipe_on_the_holdout() -> None:
     recipe = examples.recipe(estimator=Fixed)
     fitted = fit.fit(recipe, examples.rows(), {})
     assert fit.metrics(recipe, fitted) == {"mae": pytest.approx(fitted.holdout["y"].abs().mean())}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_metric_that_is_no_number_is_named(value: float) -> None:
+    metrics = (Metric("mae", examples.mean_error), Metric("correlation", lambda *_: value))
+    recipe = examples.recipe(metrics=metrics)
+    fitted = fit.fit(recipe, examples.rows(), {})
+    with pytest.raises(
+        TrainingError, match=r"'example': the metrics \['correlation'\] give NaN or infinity on the \d+"
+    ):
+        fit.metrics(recipe, fitted)
