@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import recipe_name
+
+if TYPE_CHECKING:
+    from platforms.values import Blob
 
 Document = Mapping[str, object]
 
@@ -20,7 +24,7 @@ def data(recipe: str, as_json: bool) -> None:
     from cli.services import plain_errors
 
     with plain_errors():
-        table, batches = _table(recipe_name.known(recipe)), [*_filed(recipe), *_pending(recipe)]
+        table, batches = _table(recipe_name.known(recipe)), _batches(recipe)
     if as_json:
         click.echo(json.dumps({**table, "batches": batches}, indent=2))
         return
@@ -42,20 +46,26 @@ def _table(recipe: str) -> Document:
     return {"dataset_version": version.version, "rows": version.rows, "fingerprint": version.fingerprint}
 
 
-def _filed(recipe: str) -> list[Document]:
-    from tasks.data import filed_batches
+def _batches(recipe: str) -> list[Document]:
+    """Those that are filed, then those that wait; one that is filed at this very moment is found there."""
+    from platforms.selection import current
+    from tasks.data import LANDING, filed_batches
 
+    waiting, filed = current().storage.list(f"{LANDING}/{recipe}/"), filed_batches(recipe)
+    arrived = {(report["path"], report["etag"]) for report in filed}
+    return [*_filed(filed), *_pending(blob for blob in waiting if (blob.path, blob.etag) not in arrived)]
+
+
+def _filed(reports: Iterable[Mapping[str, Any]]) -> list[Document]:
     return [
         {"path": report["path"], "state": report["state"].lower(), "rows": report["rows"], "reason": report["reason"]}
-        for report in filed_batches(recipe)
+        for report in reports
     ]
 
 
-def _pending(recipe: str) -> list[Document]:
-    from platforms.selection import current
-    from tasks.data import LANDING, is_text
+def _pending(waiting: Iterable[Blob]) -> list[Document]:
+    from tasks.data import is_text
 
-    waiting = current().storage.list(f"{LANDING}/{recipe}/")
     return [
         {
             "path": blob.path.encode(errors="backslashreplace").decode(),

@@ -4,11 +4,15 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from platforms.local.storage import LocalStorage
 from platforms.platform import Platform
 from platforms.settings import Settings
+from platforms.values import Blob
+from tasks import data as tasks_data
 from tests.platforms.contracts.datasets import batch
 
 
@@ -30,6 +34,27 @@ def test_the_table_and_what_waits_are_told(platform: Platform) -> None:
     [head, waiting] = CliRunner().invoke(main, ["data", "diabetes"]).stdout.splitlines()
     assert head == f"dataset version {version.version}, 2 rows, fingerprint {version.fingerprint}"
     assert waiting.split() == ["pending", "-", "rows", "landing/diabetes/a", "b.csv"]
+
+
+@pytest.mark.parametrize("first", ["landing/", "accepted/"])
+def test_a_batch_that_is_filed_meanwhile_is_told_once(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """It is moved after the first look at one of its places."""
+    blob = platform.storage.write("landing/diabetes/x.csv", b"age\n1\n")
+    tasks_data.keep_report.fn(blob, "Accepted", {"state": "Accepted", "time": "now", "rows": 1, "reason": "good"})
+    look = LocalStorage.list
+
+    def look_and_move(self: LocalStorage, prefix: str) -> list[Blob]:
+        found = look(self, prefix)
+        if prefix.startswith(first):
+            tasks_data.file_batch.fn(blob, "Accepted")
+            monkeypatch.setattr(LocalStorage, "list", look)
+        return found
+
+    monkeypatch.setattr(LocalStorage, "list", look_and_move)
+    [batch] = json.loads(CliRunner().invoke(main, ["data", "diabetes", "--json"]).stdout)["batches"]
+    assert batch["path"] == blob.path
 
 
 def test_a_name_that_is_no_text_is_told_as_far_as_it_can_be(platform: Platform, settings: Settings) -> None:
