@@ -28,6 +28,15 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help, and nothing else of them."""
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; settings that cannot be are told by their variables."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            if not (told := _wrong_settings(error)):
+                raise
+            raise click.ClickException(told) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, in the order of `COMMANDS`."""
         return list(COMMANDS)
@@ -45,6 +54,20 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _wrong_settings(error: ValueError) -> str:
+    """What is wrong with which variable; nothing if the error is of something else."""
+    from pydantic import ValidationError
+    from pydantic_settings import BaseSettings
+
+    if not isinstance(error, ValidationError):
+        return ""
+    prefixes = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in BaseSettings.__subclasses__()}
+    if error.title not in prefixes:
+        return ""
+    found = [(prefixes[error.title] + str(problem["loc"][0]).upper(), problem["msg"]) for problem in error.errors()]
+    return "\n".join(f"{name} in .env or the environment: {told}; see docs/reference.md" for name, told in found)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from cli import main as module
 from cli.main import COMMANDS, main
+from platforms import selection
+from platforms.platform import Platform
 
 
 def test_help_lists_every_command_without_importing_any() -> None:
@@ -36,6 +38,17 @@ def test_an_unknown_command_is_an_error() -> None:
     result = CliRunner().invoke(main, ["upp"])
     assert result.exit_code == 2
     assert "upp" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["data", "diabetes"], ["history", "diabetes"]])
+def test_a_setting_that_cannot_be_is_told_by_its_variable(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    selection.current.cache_clear()
+    monkeypatch.setenv("RIDGELINE_QA_PORT", "abc")
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: RIDGELINE_QA_PORT in .env or the environment: Input should be a valid")
 
 
 def test_a_name_that_is_no_command_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
