@@ -18,7 +18,7 @@ from prefect.exceptions import ObjectNotFound
 
 from platforms.errors import PlatformError
 from platforms.values import Blob, JournalEntry
-from tasks import facts, reconciling, starting
+from tasks import data, facts, reconciling, starting
 from tasks.run import DATASET, MODEL, tagged
 from tasks.starting import Want
 
@@ -59,9 +59,9 @@ class Follower:
 
     def batch(self, blob: Blob) -> list[Stage]:
         """Wait for the validation of a landed blob, and for the verdict and the release that it causes."""
-        run = self._validated(starting.validation(self._recipe, blob))
-        if (version := tagged(run.tags, DATASET)) and run.state and run.state.name == "Accepted":
-            self._judged(int(version))
+        version = self._validated(blob)
+        if version is not None:
+            self._judged(version)
         return self.stages
 
     def retrain(self, run: FlowRun) -> list[Stage]:
@@ -91,17 +91,23 @@ class Follower:
     def _under_way(self) -> list[str]:
         return [f"run {run.name}" for run in self._ask(lambda: starting.under_way(self._recipe))]
 
-    def _validated(self, want: Want) -> FlowRun:
-        """The run that ended the validation; a killed one gets a successor.
+    def _validated(self, blob: Blob) -> int | None:
+        """Wait until the batch is validated; returns the dataset version that it made. A killed run has a successor.
 
-        Runs about the same path may be about another file that landed there before, so only the attempts count.
+        Runs about the same path may be about another file that landed there before, so only the attempts count; if
+        all of them are over, a run that a person started may have filed this one.
         """
+        want = starting.validation(self._recipe, blob)
         self._ask(lambda: starting.first_attempt(want))
         while not (ended := _completed(attempts := self._ask(lambda: starting.attempts(want)))):
+            if _are_over(attempts) and (report := data.report_of(self._recipe, blob)):
+                self._add("validate-data", report["state"], report["reason"])
+                return report["dataset_version"] if report["state"] == "Accepted" else None
             self._fail_early(want, attempts)
-        state = ended[-1].state
+        run, state = ended[-1], ended[-1].state
         self._add("validate-data", (state and state.name) or "", (state and state.message) or "")
-        return ended[-1]
+        version = tagged(run.tags, DATASET)
+        return int(version) if version and state and state.name == "Accepted" else None
 
     def _judged(self, version: int) -> None:
         want = starting.judgement(self._recipe, version)
@@ -187,6 +193,10 @@ def refusal(entry: JournalEntry) -> str:
 
 def _completed(runs: Iterable[FlowRun]) -> list[FlowRun]:
     return [run for run in runs if run.state is not None and run.state.is_completed()]
+
+
+def _are_over(runs: Iterable[FlowRun]) -> bool:
+    return all(run.state is not None and run.state.is_final() for run in runs)
 
 
 def _covers(run: FlowRun, want: Want) -> bool:

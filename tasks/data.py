@@ -90,6 +90,12 @@ def filed_batches(recipe: str) -> list[Mapping[str, Any]]:
     return sorted(reports, key=lambda report: str(report["time"]))
 
 
+def report_of(recipe: str, blob: Blob) -> Mapping[str, Any] | None:
+    """The report of this very arrival, None while it waits."""
+    mine = (report for report in filed_batches(recipe) if (report["path"], report["etag"]) == (blob.path, blob.etag))
+    return next(mine, None)
+
+
 @task
 def filed_report(recipe: str, path: str) -> Mapping[str, Any]:
     """The newest report of a batch that landed at `path` and waits no more; raises `NotFoundError`."""

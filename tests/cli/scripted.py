@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed, Failed
 
 from platforms.values import Blob, Environment, JournalEntry
-from tasks import facts, reconciling, starting
+from tasks import data, facts, reconciling, starting
 from tasks.run import DATASET
 from tasks.starting import Want
 
@@ -52,12 +52,16 @@ def entry(
 
 @dataclass
 class Script:
-    """What is known: attempts of wants, other runs, journal, what is missing; `then` happens while one waits."""
+    """What is known: attempts of wants, other runs, journal, what is missing, the report of the batch.
+
+    `then` happens while one waits.
+    """
 
     attempts: list[FlowRun] = field(default_factory=list)
     others: list[FlowRun] = field(default_factory=list)
     entries: list[JournalEntry] = field(default_factory=list)
     missing: list[Want] = field(default_factory=list)
+    filed: dict[str, object] | None = None
     under_way: list[FlowRun] = field(default_factory=list)
     exhausted: bool = False
     then: list[Callable[[], object]] = field(default_factory=list)
@@ -94,6 +98,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(starting, "runs_about", made.runs_about)
     monkeypatch.setattr(starting, "is_exhausted", lambda _: made.exhausted)
     monkeypatch.setattr(starting, "under_way", lambda _: list(made.under_way))
+    monkeypatch.setattr(data, "report_of", lambda *_: made.filed)
     monkeypatch.setattr(reconciling, "missing", lambda _: list(made.missing))
     monkeypatch.setattr(facts, "judgements", made.judgements)
     monkeypatch.setattr(facts, "conclusion", made.conclusion)

@@ -56,6 +56,16 @@ def test_a_release_that_is_decided_otherwise_is_no_error(script: Script, action:
     assert outcomes(follower(script).batch(BLOB))[-1] == ("release", action)
 
 
+def test_a_batch_that_a_person_s_run_accepted_after_a_crash_is_followed_on(script: Script) -> None:
+    script.attempts = [run_of(Crashed())]
+    script.entries = [entry("rejected", data=2)]
+    report = {"state": "Accepted", "reason": "dataset version 2 with 40 rows", "dataset_version": 2}
+    script.then = [lambda: setattr(script, "filed", report)]
+    stages = follower(script).batch(BLOB)
+    assert outcomes(stages) == [("validate-data", "Accepted"), ("retrain", "NotPromoted")]
+    assert script.lines[0] == "validate-data diabetes: Accepted - dataset version 2 with 40 rows"
+
+
 def test_another_arrival_at_the_same_path_is_not_this_one(script: Script) -> None:
     """Only the attempts of this arrival count, so neither its outcome nor its failure is taken for this one's."""
     script.others = [run_of(Completed(name="Quarantined"), parameters={"path": BLOB.path}), failed(path=BLOB.path)]
