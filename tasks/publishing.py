@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from platforms.errors import PlatformError
 from platforms.settings import Settings
+from recipes import catalog
+from recipes.recipe import RecipeError
 from tasks import revision
 
 ROOT: Final = revision.ROOT
@@ -30,7 +32,7 @@ Node = Mapping[str, "Node"] | list["Node"] | str | int | float | bool | None
 
 
 class PublishError(PlatformError):
-    """Prefect refused the deployments; the message holds what it printed."""
+    """A recipe does not load, or Prefect refused the deployments; the message says which, or what it printed."""
 
 
 def expand(
@@ -82,7 +84,7 @@ def publish(recipes: Iterable[str], api_url: str, version: str | None = None) ->
 
     Their version is the given one, or else that of the code as it stands.
     """
-    settings = Settings()
+    settings, recipes = Settings(), list(recipes)
     _offer_pool(settings, api_url)
     definition = yaml.safe_load(DEFINITION.read_text())
     definition = expand(definition, recipes, version or revision.version(), settings.work_pool)
@@ -97,7 +99,17 @@ def publish(recipes: Iterable[str], api_url: str, version: str | None = None) ->
             text=True,
         )
     if done.returncode:
-        raise PublishError(f"prefect deploy ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        printed = f"prefect deploy ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        raise PublishError("\n".join(_unusable(recipes)) or printed)
+
+
+def _unusable(recipes: list[str]) -> Iterator[str]:
+    """What is wrong with each recipe that does not load: Prefect would say it at the end of a long transcript."""
+    for name in recipes:
+        try:
+            catalog.load(name)
+        except RecipeError as error:
+            yield str(error)
 
 
 def _offer_pool(settings: Settings, api_url: str) -> None:

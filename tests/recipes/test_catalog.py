@@ -32,6 +32,15 @@ def test_a_folder_must_define_a_recipe_of_its_own_name(monkeypatch: pytest.Monke
         catalog.load("diabetes")
 
 
+def test_a_folder_that_cannot_be_imported_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise ModuleNotFoundError("No module named 'xgboost'")
+
+    monkeypatch.setattr(catalog, "importlib", SimpleNamespace(import_module=fail))
+    with pytest.raises(RecipeError, match="recipes/diabetes cannot be imported: ModuleNotFoundError: No module"):
+        catalog.load("diabetes")
+
+
 def test_names_import_nothing_heavy() -> None:
     code = "import sys; from recipes import catalog; catalog.names(); print(set(sys.modules) & {'numpy', 'pandera'})"
     assert (

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+from types import SimpleNamespace
+
 import pytest
 import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from recipes import catalog
+from recipes.recipe import RecipeError
+from tasks import publishing
 from tasks.publishing import DEFINITION, Node, PublishError, expand, publish, server_url
 
 
@@ -54,6 +60,21 @@ def test_without_a_server_there_is_nowhere_to_publish() -> None:
         server_url()
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert server_url() == "http://127.0.0.1:9/api"
+
+
+def test_a_recipe_that_does_not_load_is_told_instead_of_a_transcript(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str) -> None:
+        if name == "wine":
+            raise RecipeError("recipes/wine calls itself 'diabetes'")
+
+    monkeypatch.setattr(publishing, "_offer_pool", lambda *_: None)
+    refused = SimpleNamespace(run=lambda *_, **__: subprocess.CompletedProcess([], 1, "Deploying", "Traceback"))
+    monkeypatch.setattr(publishing, "subprocess", refused)
+    with pytest.raises(PublishError, match="prefect deploy ended with 1:\nDeployingTraceback"):
+        publish(["diabetes"], "http://127.0.0.1:9/api")
+    monkeypatch.setattr(catalog, "load", load)
+    with pytest.raises(PublishError, match=r"^recipes/wine calls itself 'diabetes'$"):
+        publish(["diabetes", "wine"], "http://127.0.0.1:9/api")
 
 
 def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
