@@ -27,7 +27,9 @@ def load(name: str) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise RecipeError(f"recipes/{name}/__init__.py defines no `recipe`: import the Recipe object there")
     if recipe.name != name:
-        raise RecipeError(f"recipes/{name} calls itself {recipe.name!r}: name and folder must be the same")
+        raise RecipeError(
+            f"recipes/{name} calls itself {recipe.name!r}: `name`, folder and the import in __init__.py must agree"
+        )
     return recipe
 
 
