@@ -62,10 +62,12 @@ def write(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: 
             reasons.append(f"{attempt.form}: {error}")
         # Whatever a converter raises for a type that it does not know means only that this form does not fit.
         except Exception as error:
-            reasons.append(f"{attempt.form}: {type(error).__name__}: {error}")
+            first = str(error).partition("\n")[0]
+            reasons.append(f"{attempt.form}: {type(error).__name__}: {first}")
     shutil.rmtree(folder)
     folder.mkdir()
-    raise TrainingError(f"{type(estimator).__name__} has no form that can serve: {'; '.join(reasons)}")
+    told = "; ".join(dict.fromkeys(reasons))
+    raise TrainingError(f"{type(estimator).__name__} has no form that can serve: {told}")
 
 
 def _attempts(estimator: Estimator, features: pd.DataFrame) -> Iterator[_Attempt]:

@@ -238,6 +238,12 @@ def test_a_type_that_the_image_cannot_have_is_refused(tmp_path: Path) -> None:
         write(tmp_path, Mean())
 
 
+def test_each_reason_is_one_line_and_told_once(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"^Mean has no form .*; onnx: \w+: [^\n]*; skops: [^;\n]*$") as told:
+        write(tmp_path, Mean())
+    assert str(told.value).count("onnx: ") == 1
+
+
 def test_what_skops_cannot_write_is_told(tmp_path: Path) -> None:
     model = Ridge()
     model.callback = (line for line in "")  # no file can hold it
