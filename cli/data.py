@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from platforms.values import Blob
 
 Document = Mapping[str, object]
+
+FIELDS: Final = ("path", "state", "rows", "reason")
+"""What the document tells of a batch."""
 
 
 @click.command()
@@ -26,13 +29,15 @@ def data(recipe: str, as_json: bool) -> None:
     with plain_errors():
         table, batches = _table(recipe_name.known(recipe)), _batches(recipe)
     if as_json:
-        click.echo(json.dumps({**table, "batches": batches}, indent=2))
+        told = [{field: batch[field] for field in FIELDS} for batch in batches]
+        click.echo(json.dumps({**table, "batches": told}, indent=2))
         return
     click.echo(
         f"dataset version {table['dataset_version']}, {table['rows']} rows, fingerprint {table['fingerprint']}"
     )
     for batch in batches:
-        click.echo(f"{batch['state']:12} {batch['rows'] or '-':>8} rows  {batch['path']}  {batch['reason']}".rstrip())
+        where = batch["filed"] if batch["state"] == "quarantined" else batch["path"]
+        click.echo(f"{batch['state']:12} {batch['rows'] or '-':>8} rows  {where}  {batch['reason']}".rstrip())
 
 
 def _table(recipe: str) -> Document:
@@ -57,10 +62,7 @@ def _batches(recipe: str) -> list[Document]:
 
 
 def _filed(reports: Iterable[Mapping[str, Any]]) -> list[Document]:
-    return [
-        {"path": report["path"], "state": report["state"].lower(), "rows": report["rows"], "reason": report["reason"]}
-        for report in reports
-    ]
+    return [{**report, "state": report["state"].lower()} for report in reports]
 
 
 def _pending(waiting: Iterable[Blob]) -> list[Document]:

@@ -66,3 +66,13 @@ def test_a_name_that_is_no_text_is_told_as_far_as_it_can_be(platform: Platform, 
         0,
         ["pending", "-", "rows", "landing/diabetes/caf\\udce9.csv  its name is no UTF-8: rename it"],
     )
+
+
+def test_a_refused_batch_is_shown_where_it_is_now(platform: Platform) -> None:
+    blob = platform.storage.write("landing/diabetes/a b.csv", b"age\n")
+    report = {"state": "Quarantined", "rows": None, "reason": "why", "time": "2026-01-31T12:00:00+00:00"}
+    tasks_data.keep_report.fn(blob, "Quarantined", report)
+    tasks_data.file_batch.fn(blob, "Quarantined")
+    [told] = json.loads(CliRunner().invoke(main, ["data", "diabetes", "--json"]).stdout)["batches"]
+    assert told == {"path": "landing/diabetes/a b.csv", "state": "quarantined", "rows": None, "reason": "why"}
+    assert tasks_data.resting_place(blob, "Quarantined") in CliRunner().invoke(main, ["data", "diabetes"]).stdout
