@@ -106,6 +106,6 @@ def test_a_sample_that_cannot_be_made_fails_its_check_only(
     monkeypatch.setattr(catalog, "names", lambda: ["diabetes", "gone"])
     state = build(return_state=True)
     assert "1 of 3 checks failed" in str(state.message)
-    assert "sample of gone: ModuleNotFoundError" in str(state.message)
+    assert "sample of gone: RecipeError: recipes/gone cannot be imported: ModuleNotFoundError" in str(state.message)
     assert set(artifacts(state)) == {"build-style", "build-sample-diabetes", "build-sample-gone"}
     assert published == []
