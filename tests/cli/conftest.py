@@ -6,15 +6,8 @@ from collections.abc import Iterator
 import pytest
 from prefect.context import refresh_global_settings_context
 
-from recipes import catalog
-from tasks.publishing import DEFAULT_RECIPE
 from tests.cli.scripted import script as script
-
-
-@pytest.fixture(autouse=True)
-def _default_recipe_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a person has added to `recipes/` changes no outcome."""
-    monkeypatch.setattr(catalog, "names", lambda: [DEFAULT_RECIPE])
+from tests.deployed import default_recipe_only as default_recipe_only
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tasks import listening, reconciling
 from tasks.data import batch_id, resting_place
 from tests.background import background
 from tests.conftest import copy_database
+from tests.deployed import default_recipe_only as default_recipe_only
 from tests.deployed import forget_runs
 from tests.tasks.made import make_outputs
 from tests.waiting import wait_for
