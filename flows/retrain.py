@@ -45,7 +45,8 @@ def _retrain(
         tag_run(DATASET, pinned.version)
         candidate = training.train_candidate(pinned, parameters, automatic=at_least is not None)
         reporting.report_training(candidate)
-        verdict = evaluation.judge(recipe, candidate.outputs, candidate.tags)
+        champion = registration.opponent(candidate)
+        verdict = evaluation.judge(recipe, candidate.outputs, candidate.tags, champion)
         reporting.report_verdict(recipe, verdict)
         if not (verdict.promote or force):
             registration.record_rejection(candidate, verdict)

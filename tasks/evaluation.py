@@ -103,15 +103,14 @@ Judgement = tuple[Comparison | None, Literal["promote", "reject"], str]
 
 
 @task
-def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
-    """Compare a training job's outputs with the champion of this moment; the first model always passes.
+def judge(recipe: str, candidate: Path, tags: Mapping[str, str], champion: ModelVersion | None) -> Verdict:
+    """Compare a training job's outputs with a champion; the first model, which has none, always passes.
 
     Where they cannot be compared, only a person's `force` replaces the champion.
     """
     from recipes import catalog
 
-    what, champion = catalog.load(recipe), current().registry.champion(recipe)
-    holdout = _holdout(candidate)
+    what, holdout = catalog.load(recipe), _holdout(candidate)
     comparison, decision, reason = _judgement(what, champion, holdout)
     return Verdict(
         decision=decision,
@@ -130,7 +129,13 @@ def judge(recipe: str, candidate: Path, tags: Mapping[str, str]) -> Verdict:
 
 def judge_again(model: ModelVersion) -> Verdict:
     """The verdict of a registered model against the champion of this moment, on the model's own holdout."""
-    return judge(model.recipe, current().registry.outputs(model.recipe, model.version), model.tags)
+    registry = current().registry
+    return judge(
+        model.recipe,
+        registry.outputs(model.recipe, model.version),
+        model.tags,
+        registry.champion(model.recipe),
+    )
 
 
 def _judgement(recipe: Recipe, champion: ModelVersion | None, holdout: pd.DataFrame) -> Judgement:

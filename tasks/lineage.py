@@ -13,17 +13,20 @@ from platforms.values import DatasetVersion, Parameter
 from tasks import revision
 
 LOCK_FILE: Final = revision.ROOT / "requirements.lock"
+JOB: Final = "job"
+"""The tag that names the training job."""
 
 
 def tags(
-    data: DatasetVersion, parameters: Mapping[str, Parameter], metrics: Mapping[str, float], flow_run: str
+    data: DatasetVersion, job: str, parameters: Mapping[str, Parameter], metrics: Mapping[str, float], flow_run: str
 ) -> dict[str, str]:
-    """Lineage as flat strings: code, data, run, all parameters, metrics and locked environment."""
+    """Lineage as flat strings: code, data, job, run, all parameters, metrics and locked environment."""
     return {
         "git_commit": revision.commit() or "unknown",
         "git_tree": revision.tree_state(),
         "dataset_version": str(data.version),
         "dataset_fingerprint": data.fingerprint,
+        JOB: job,
         "flow_run": flow_run,
         "parameters": json.dumps(dict(parameters), sort_keys=True),
         "metrics": json.dumps(dict(metrics), sort_keys=True),

@@ -7,9 +7,24 @@ from prefect import task
 from platforms.errors import NotFoundError
 from platforms.selection import current
 from platforms.values import ModelVersion
+from tasks import lineage
 from tasks.evaluation import Verdict, numbers
 from tasks.run import run_id
 from tasks.training import Candidate
+
+
+def opponent(candidate: Candidate) -> ModelVersion | None:
+    """The champion that the gate holds a candidate against: that of this moment, None for a first model.
+
+    If a run that was killed has registered the candidate, it may be the champion by now: then it is held against the
+    one of before once more, which gives the verdict that was lost.
+    """
+    registry, job = current().registry, candidate.job
+    made = next((model for model in registry.versions(job.recipe) if model.tags.get(lineage.JOB) == job.name), None)
+    if made is None:
+        return registry.champion(job.recipe)
+    before = compared_with(made)
+    return registry.get(job.recipe, before) if before else None
 
 
 @task

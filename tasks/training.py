@@ -58,6 +58,6 @@ def train_candidate(
     metrics = json.loads((folder / outputs.METRICS).read_text())
     used = json.loads((folder / outputs.RESULT).read_text())["parameters"]
     usage = Usage.read(folder)
-    tags = lineage.tags(data, used, metrics, run_id()) | (usage.tags() if usage else {})
+    tags = lineage.tags(data, name, used, metrics, run_id()) | (usage.tags() if usage else {})
     page = platform.registry.record(job, folder, tags)
     return Candidate(job, folder, metrics, tags, usage, page)

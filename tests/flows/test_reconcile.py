@@ -99,16 +99,19 @@ def test_a_manual_run_is_never_suppressed(loop_platform: Platform, data: int) ->
     assert len(loop_platform.registry.versions("diabetes")) == 2
 
 
+@pytest.mark.parametrize("released", [False, True])
 def test_a_retrain_killed_before_its_journal_entry_is_taken_up_and_not_repeated(
-    loop_platform: Platform, data: int, compute: ScriptedCompute
+    loop_platform: Platform, data: int, compute: ScriptedCompute, released: bool
 ) -> None:
     from tasks import data as data_tasks
     from tasks import evaluation, training
 
     pinned = data_tasks.dataset_version.fn("diabetes")
     candidate = training.train_candidate.fn(pinned, automatic=True)
-    evaluation.judge.fn("diabetes", candidate.outputs, candidate.tags)
+    evaluation.judge.fn("diabetes", candidate.outputs, candidate.tags, None)
     loop_platform.registry.register(candidate.job, candidate.outputs, candidate.tags)
+    if released:
+        loop_platform.registry.promote("diabetes", 1, None)
     assert retrain(at_least=data, return_state=True).name == "Registered"
     assert [model.version for model in loop_platform.registry.versions("diabetes")] == [1]
 

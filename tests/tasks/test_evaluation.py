@@ -86,9 +86,7 @@ def test_the_interval_agrees_with_the_normal_theory_of_large_samples() -> None:
 def champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The outputs of the champion, version 7."""
     folder = make_outputs(tmp_path / "champion")
-    registry = SimpleNamespace(
-        champion=lambda recipe: ModelVersion(recipe, 7, {}), outputs=lambda recipe, version: folder
-    )
+    registry = SimpleNamespace(outputs=lambda recipe, version: folder)
     journal = SimpleNamespace(entries=lambda recipe: [])
     monkeypatch.setattr(evaluation, "current", lambda: SimpleNamespace(registry=registry, journal=journal))
     return folder
@@ -96,7 +94,7 @@ def champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def judge(folder: Path) -> Verdict:
     tags = {"dataset_version": "1", "dataset_fingerprint": "f"}
-    return evaluation.judge.fn("diabetes", make_outputs(folder), tags)
+    return evaluation.judge.fn("diabetes", make_outputs(folder), tags, ModelVersion("diabetes", 7, {}))
 
 
 def test_a_champion_that_needs_a_column_of_before_is_replaced_by_force_only(champion: Path, tmp_path: Path) -> None:
