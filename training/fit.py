@@ -34,9 +34,11 @@ def fit(recipe: Recipe, rows: pd.DataFrame, parameters: Mapping[str, Parameter])
     """Keep the latest row of each entity, split, fit, predict.
 
     Raises:
-        TrainingError: There are fewer than two rows on a side of the split, or the predictions are no finite numbers.
+        TrainingError: Features lack values, there are fewer than two rows on a side of the split, or the predictions
+            are no finite numbers.
     """
     entities = latest(recipe, rows)
+    _require_whole(recipe, entities)
     mask = in_holdout(recipe, entities)
     train, holdout = entities[~mask].reset_index(drop=True), entities[mask].reset_index(drop=True)
     if min(len(train), len(holdout)) < 2:
@@ -50,6 +52,16 @@ def fit(recipe: Recipe, rows: pd.DataFrame, parameters: Mapping[str, Parameter])
     estimator = recipe.estimator(**parameters)
     estimator.fit(train[list(recipe.features)], train[recipe.target])
     return Fit(estimator, holdout, predict(recipe, estimator, holdout), len(rows), len(train))
+
+
+def _require_whole(recipe: Recipe, rows: pd.DataFrame) -> None:
+    """Requests cannot leave a feature out, so what such rows are predicted could not be tested, nor asked for."""
+    lacking = rows[list(recipe.features)].isna().sum()
+    if told := {str(name): int(count) for name, count in lacking.items() if count}:
+        raise TrainingError(
+            f"recipe {recipe.name!r}: of {len(rows)} entities, so many lack a value: {told}; no request can, so fill"
+            " them before they land, and leave `nullable` out of the schema"
+        )
 
 
 def predict(recipe: Recipe, estimator: Estimator, rows: pd.DataFrame) -> Array:

@@ -45,6 +45,13 @@ def test_too_few_rows_are_refused() -> None:
         fit.fit(examples.recipe(), examples.rows(3), {})
 
 
+def test_features_that_lack_values_are_refused_since_no_request_can_lack_them() -> None:
+    rows = examples.rows()
+    rows.loc[[3, 4], "a"] = np.nan
+    with pytest.raises(TrainingError, match=r"of 40 entities, so many lack a value: \{'a': 2\}; no request can"):
+        fit.fit(examples.recipe(), rows, {})
+
+
 @pytest.mark.parametrize(("answer", "reason"), [([1.0, 2.0], r"gave shape \(2,\) for"), (np.nan, "gave shape")])
 def test_predictions_must_be_one_number_per_row(answer: object, reason: str) -> None:
     recipe = examples.recipe(estimator=Fixed, parameters={"answer": 0})
