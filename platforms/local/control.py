@@ -108,7 +108,7 @@ def _supervisors(state: Path) -> list[psutil.Process]:
     if not supervised(state):
         return []
     ours = processes.marked(state)
-    return [process for process in ours if process.parent() not in ours]
+    return [process for process, parent in processes.parents(ours) if parent not in ours]
 
 
 def _bury(state: Path) -> None:

@@ -70,8 +70,7 @@ def _marker(process: psutil.Process) -> str | None:
 
 def _abandoned(found: set[psutil.Process]) -> bool:
     """Whether one of them was handed to the system because its parent died; tests look after theirs themselves."""
-    parents = [process.parent() for process in found]
-    outside = [parent for parent in parents if parent not in found]
+    outside = [parent for _, parent in processes.parents(found) if parent not in found]
     return any(parent is None or parent.pid == 1 or parent.name() in REAPERS or _marker(parent) for parent in outside)
 
 

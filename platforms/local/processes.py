@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -32,6 +32,13 @@ def created(pid: int) -> float:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).create_time()
     return 0.0
+
+
+def parents(found: Iterable[psutil.Process]) -> Iterator[tuple[psutil.Process, psutil.Process | None]]:
+    """Each one that still runs, with its parent."""
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield process, process.parent()
 
 
 def tree(roots: Iterable[psutil.Process]) -> set[psutil.Process]:

@@ -136,7 +136,7 @@ class Service:
         processes.kill_group(pid)
 
     async def _answers(self) -> bool:
-        with contextlib.suppress(OSError, TimeoutError):
+        with contextlib.suppress(Exception):  # Whatever it is, it is no answer.
             async with asyncio.timeout(CHECK_TIMEOUT):
                 return await self.spec.check()
         return False

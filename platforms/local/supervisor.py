@@ -171,7 +171,7 @@ async def _supervise(settings: Settings) -> None:
 def _restore(settings: Settings, replicas: ReplicaSets) -> None:
     try:
         replicas.restore(releases.recorded(settings))
-    except PlatformError as error:
+    except (PlatformError, OSError) as error:
         print(f"the endpoints serve what they served last, the journal cannot tell: {error}", file=sys.stderr)
 
 

@@ -71,6 +71,14 @@ def test_the_tree_holds_grandchildren() -> None:
         processes.end(processes.tree([root]), 5)
 
 
+def test_a_process_that_has_just_ended_has_no_parent_to_ask_for(sleeper: subprocess.Popen[bytes]) -> None:
+    ended, me = psutil.Process(sleeper.pid), psutil.Process()
+    assert list(processes.parents([ended])) == [(ended, me)]
+    sleeper.kill()
+    sleeper.wait()
+    assert list(processes.parents([ended])) == []
+
+
 def test_killing_a_group_that_is_gone_is_no_error(sleeper: subprocess.Popen[bytes]) -> None:
     sleeper.kill()
     sleeper.wait()

@@ -156,6 +156,21 @@ def test_a_service_that_cannot_be_prepared_says_so_and_is_tried_again(tmp_path: 
     assert "cannot start: no program" in log
 
 
+def test_a_check_that_fails_as_nobody_foresaw_is_no_answer(tmp_path: Path) -> None:
+    answers = iter([LookupError("odd")])
+
+    async def check() -> bool:
+        if error := next(answers, None):
+            raise error
+        return True
+
+    async def story() -> None:
+        async with kept(Service(replace(spec(tmp_path), check=check))) as service:
+            await asyncio.wait_for(service.healthy.wait(), 10)
+
+    asyncio.run(story())
+
+
 def test_a_hung_service_is_killed_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 2)
     answers = iter([True, False, False])
