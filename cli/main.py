@@ -59,14 +59,11 @@ class LazyGroup(click.Group):
 def _wrong_settings(error: ValueError) -> str:
     """What is wrong with which variable; nothing if the error is of something else."""
     from pydantic import ValidationError
-    from pydantic_settings import BaseSettings
 
-    if not isinstance(error, ValidationError):
+    # The title of our settings is the prefix of their variables.
+    if not isinstance(error, ValidationError) or not error.title.startswith("RIDGELINE_"):
         return ""
-    prefixes = {kind.__name__: kind.model_config.get("env_prefix", "") for kind in BaseSettings.__subclasses__()}
-    if error.title not in prefixes:
-        return ""
-    found = [(prefixes[error.title] + str(problem["loc"][0]).upper(), problem["msg"]) for problem in error.errors()]
+    found = [(error.title + str(problem["loc"][0]).upper(), problem["msg"]) for problem in error.errors()]
     return "\n".join(f"{name} in .env or the environment: {told}; see docs/reference.md" for name, told in found)
 
 

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     """What can be set. A field `x_y` is the environment variable `RIDGELINE_X_Y`."""
 
     model_config = SettingsConfigDict(
+        title="RIDGELINE_",
         env_prefix="RIDGELINE_",
         env_file=ENV_FILE,
         extra="ignore",

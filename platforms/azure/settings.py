@@ -14,6 +14,7 @@ class AzureSettings(BaseSettings):
     """What can be set. A field `x_y` is the environment variable `RIDGELINE_AZURE_X_Y`."""
 
     model_config = SettingsConfigDict(
+        title="RIDGELINE_AZURE_",
         env_prefix="RIDGELINE_AZURE_",
         env_file=ENV_FILE,
         extra="ignore",
