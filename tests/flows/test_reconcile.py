@@ -116,6 +116,7 @@ def test_a_retrain_killed_before_its_journal_entry_is_taken_up_and_not_repeated(
     assert [model.version for model in loop_platform.registry.versions("diabetes")] == [1]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("supervised")
 def test_a_release_killed_after_the_champion_moved_is_finished(loop_platform: Platform, data: int) -> None:
     retrain(at_least=data, return_state=True)

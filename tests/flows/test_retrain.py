@@ -67,6 +67,7 @@ def test_a_worse_candidate_is_not_promoted_and_explained(
     assert lower < improvement < 0
 
 
+@pytest.mark.long
 def test_a_tie_is_rejected(loop_platform: Platform, data: int) -> None:
     retrain(return_state=True)
     loop_platform.registry.promote("diabetes", 1, None)

@@ -84,7 +84,12 @@ def test_a_bad_batch_goes_to_quarantine_with_its_report(loop_platform: Platform,
 
 
 @pytest.mark.parametrize(
-    "after", ["check_batch", "accept_batch", "keep_report", "report_validation", "announce_data"]
+    "after",
+    [
+        "accept_batch",
+        "report_validation",
+        *(pytest.param(step, marks=pytest.mark.long) for step in ("check_batch", "keep_report", "announce_data")),
+    ],
 )
 def test_a_run_that_dies_after_any_step_is_finished_by_the_next(
     loop_platform: Platform, landed: Land, monkeypatch: pytest.MonkeyPatch, after: str
@@ -189,7 +194,7 @@ BAD = {
     "CSV called Parquet": ("x.parquet", csv(FORTY), ["not the Parquet file that its name says"]),
     "no table": ("x.xlsx", csv(FORTY), ["use .csv or .parquet"]),
 }
-TYPICAL = {"missing column", "NaN", "shifted distribution", "truncated Parquet", "not UTF-8", "repeated rows"}
+TYPICAL = {"missing column", "NaN", "shifted distribution", "truncated Parquet"}
 """One of each sort; what all others are told is tested where they are found, and here in the long tests."""
 
 
@@ -219,7 +224,7 @@ def test_every_bad_batch_is_quarantined_and_named_and_appends_nothing(
     assert content(loop_platform, report["filed"]) == blob
 
 
-@pytest.mark.parametrize("rows", [slice(40), slice(120, None)])
+@pytest.mark.parametrize("rows", [slice(40), pytest.param(slice(120, None), marks=pytest.mark.long)])
 def test_honest_batches_pass_beside_a_champion(landed: Land, champion: int, rows: slice) -> None:
     assert validate_data(landed("x.csv", csv(SEED[rows])), return_state=True).name == "Accepted"
     [report] = data.filed_batches("diabetes")

@@ -58,7 +58,7 @@ def test_honest_batches_are_refused_no_oftener_than_stated(rows: int, known: int
     assert refused < 4
 
 
-@pytest.mark.parametrize("column", ["bmi", "s5", "Y"])
+@pytest.mark.parametrize("column", ["bmi", *(pytest.param(name, marks=pytest.mark.long) for name in ("s5", "Y"))])
 def test_a_mean_that_moved_by_one_deviation_is_caught_in_forty_rows(column: str) -> None:
     generator = np.random.default_rng(40)
     moved = SEED[column].std()
@@ -73,8 +73,8 @@ def test_a_mean_that_moved_by_one_deviation_is_caught_in_forty_rows(column: str)
     "change",
     [
         lambda values: values * 3,
-        lambda values: values * 0,
-        lambda values: values.where(np.arange(len(values)) % 2 == 0, 0.0),
+        pytest.param(lambda values: values * 0, marks=pytest.mark.long),
+        pytest.param(lambda values: values.where(np.arange(len(values)) % 2 == 0, 0.0), marks=pytest.mark.long),
         lambda values: values + 0.2,
         lambda values: -values.abs(),
     ],

@@ -62,6 +62,7 @@ def test_the_command_trains_the_default_recipe(tmp_path: Path) -> None:
     assert not [file for file in (out / outputs.MODEL).iterdir() if file.suffix in (".pkl", ".pickle")]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*AnyType:UserWarning")
 def test_mlflow_reads_the_model_and_predicts_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow.pyfunc
@@ -76,6 +77,7 @@ def test_mlflow_reads_the_model_and_predicts_the_same(tmp_path: Path, monkeypatc
     assert model.metadata.saved_input_example_info is not None
 
 
+@pytest.mark.long
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = tables.write(tmp_path / "t", examples.rows())
     for name in ("one", "two"):
