@@ -64,8 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _measured_threads() -> Iterator[None]:
-    with measured.but_the_emulator():
+def _measured() -> Iterator[None]:
+    with measured.but_the_emulator(), measured.but_requests():
         yield
 
 
