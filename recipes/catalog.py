@@ -38,5 +38,5 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(f"recipes.{name}")
     except RecipeError:
         raise
-    except Exception as error:
+    except Exception as error:  # A recipe is somebody else's code.
         raise RecipeError(f"recipes/{name} cannot be imported: {type(error).__name__}: {error}") from error

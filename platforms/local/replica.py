@@ -130,7 +130,7 @@ class Replica:
             self.ready = False
             deaths = deaths + 1 if time.monotonic() - started < SOON_SECONDS else 0
             await asyncio.sleep(min(0.1 * 2**deaths, LONGEST_PAUSE_SECONDS) if deaths > 1 else 0)
-            with suppress(Exception):
+            with suppress(Exception):  # Whatever it is, the next try may do.
                 await self._spawn()
 
     async def _wait(self) -> None:
