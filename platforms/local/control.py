@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import psutil
 from filelock import FileLock
 
 from platforms.errors import PlatformError
-from platforms.local import ports, processes, record, services
+from platforms.local import ports, processes, record, services, supervisor_lock
 from platforms.settings import ROOT, Settings
 
 PROGRAM = (sys.executable, "-m", "platforms.local.supervisor")
@@ -121,13 +120,8 @@ def supervised(state: Path) -> bool:
     file = state / "supervisor.lock"
     if not file.exists():
         return False
-    with file.open("a") as lock:
-        try:
-            # Shared, so that two who look at the same time do not take each other for a supervisor.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    with file.open("ab") as lock:
+        return supervisor_lock.is_held(lock)
 
 
 def _spawn(settings: Settings, options: list[str]) -> subprocess.Popen[bytes]:

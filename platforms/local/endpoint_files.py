@@ -6,28 +6,24 @@ supervisor. A generation is the identity of one wish: a status answers the wish 
 
 from __future__ import annotations
 
-import fcntl
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Literal, TypeVar
+from typing import IO, Literal, TypeVar
 
 import msgspec
 
 from platforms import names
 from platforms.errors import PlatformError
-from platforms.local import files
+from platforms.local import files, supervisor_lock
 from platforms.settings import Settings
 from platforms.values import EndpointSpec, Environment
 
 State = Literal["starting", "ready", "failed", "unstarted"]
 """`unstarted` is a wish that failed before its image ran, for want of a port or of packages: no verdict on it."""
 Content = TypeVar("Content")
-LOOK: Final = 0.5
-"""Seconds for which the supervisor's lock may be held by those who only look whether there is one."""
 
 
 @dataclass(frozen=True)
@@ -93,31 +89,19 @@ class EndpointFiles:
     def supervised(self) -> bool:
         """Whether a supervisor looks after the endpoints now."""
         with self._lock_file() as lock:
-            return not _taken(lock, fcntl.LOCK_SH)
+            return supervisor_lock.is_held(lock)
 
     @contextmanager
     def supervising(self) -> Iterator[None]:
         """Be the supervisor; raises `PlatformError` if there is one."""
         with self._lock_file() as lock:
-            end = time.monotonic() + LOOK
-            while not _taken(lock, fcntl.LOCK_EX):
-                if time.monotonic() > end:
-                    raise PlatformError(f"another supervisor runs the endpoints in {self.folder}")
-                time.sleep(LOOK / 50)
+            if not supervisor_lock.take(lock):
+                raise PlatformError(f"another supervisor runs the endpoints in {self.folder}")
             yield
 
     def _lock_file(self) -> IO[bytes]:
         self.folder.mkdir(parents=True, exist_ok=True)
         return (self.folder / "supervisor.lock").open("ab")
-
-
-def _taken(lock: IO[bytes], kind: int) -> bool:
-    """Take a lock that is given back when the file is closed; False if somebody else has it."""
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def read(file: Path, kind: type[Content]) -> Content | None:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import fcntl
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass, field
 from typing import IO
 
 import psutil
 
 from platforms.errors import PlatformError
-from platforms.local import control, processes, record, releases, services
-from platforms.local.endpoint_files import LOOK
+from platforms.local import control, processes, record, releases, services, supervisor_lock
 from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Service
 from platforms.settings import Settings
@@ -175,20 +172,13 @@ def _restore(settings: Settings, replicas: ReplicaSets) -> None:
         print(f"the endpoints serve what they served last, the journal cannot tell: {error}", file=sys.stderr)
 
 
-def _lock(settings: Settings) -> IO[str]:
+def _lock(settings: Settings) -> IO[bytes]:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    lock = (settings.state_dir / "supervisor.lock").open("a")
-    end = time.monotonic() + LOOK
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                lock.close()
-                sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
-            time.sleep(LOOK / 50)
-        else:
-            return lock
+    lock = (settings.state_dir / "supervisor.lock").open("ab")
+    if not supervisor_lock.take(lock):
+        lock.close()
+        sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
+    return lock
 
 
 def _prctl(option: int, value: int) -> None:
