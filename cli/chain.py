@@ -100,7 +100,7 @@ class Follower:
         want = starting.validation(self._recipe, blob)
         self._ask(lambda: starting.first_attempt(want))
         while not (ended := _completed(attempts := self._ask(lambda: starting.attempts(want)))):
-            if _are_over(attempts) and (report := data.report_of(self._recipe, blob)):
+            if _are_over(attempts) and (report := data.report_of(blob)):
                 self._add("validate-data", report["state"], report["reason"])
                 return report["dataset_version"] if report["state"] == "Accepted" else None
             self._fail_early(want, attempts)

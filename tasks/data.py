@@ -27,8 +27,8 @@ def batch_id(blob: Blob) -> str:
     return f"{blob.path}@{blob.etag}"
 
 
-def waiting(path: str) -> Blob | None:
-    """The blob that waits, or None if there is none."""
+def blob_at(path: str) -> Blob | None:
+    """The blob at a path, where it waits or rests; None if there is none."""
     try:
         return current().storage.stat(path)
     except NotFoundError:
@@ -52,7 +52,7 @@ def is_text(path: str) -> bool:
 @task
 def find_batch(path: str) -> Blob | None:
     """The blob that waits, or None if there is none."""
-    return waiting(path)
+    return blob_at(path)
 
 
 @task
@@ -90,10 +90,10 @@ def filed_batches(recipe: str) -> list[Mapping[str, Any]]:
     return sorted(reports, key=lambda report: str(report["time"]))
 
 
-def report_of(recipe: str, blob: Blob) -> Mapping[str, Any] | None:
+def report_of(blob: Blob) -> Mapping[str, Any] | None:
     """The report of this very arrival, None while it waits."""
-    mine = (report for report in filed_batches(recipe) if (report["path"], report["etag"]) == (blob.path, blob.etag))
-    return next(mine, None)
+    places = (resting_place(blob, state) for state in AREAS)
+    return next((_report(f"{place}{REPORT}") for place in places if blob_at(place)), None)
 
 
 @task

@@ -8,7 +8,7 @@ from pathlib import Path
 from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.values import Blob
-from tasks.data import LANDING, is_text, waiting
+from tasks.data import LANDING, blob_at, is_text
 
 
 def land(source: Path, recipe: str) -> Blob:
@@ -23,4 +23,4 @@ def land(source: Path, recipe: str) -> Blob:
     with source.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()[:12]
     path = f"{LANDING}/{recipe}/{digest}/{source.name}"
-    return waiting(path) or current().storage.upload(source, path)
+    return blob_at(path) or current().storage.upload(source, path)

@@ -15,3 +15,14 @@ def test_a_batch_with_the_longest_name_is_filed_with_its_report(platform: Platfo
     assert filed.path.endswith(f"/{name}" if len(name) < 80 else ".csv")
     [report] = data.filed_batches("diabetes")
     assert (report["path"], report["filed"]) == (blob.path, filed.path)
+
+
+def test_a_report_is_of_one_arrival_once_it_is_filed(platform: Platform) -> None:
+    blob = platform.storage.write("landing/diabetes/x.csv", b"age\n1\n")
+    data.keep_report.fn(blob, "Quarantined", {"state": "Quarantined", "time": "now"})
+    assert data.report_of(blob) is None
+    data.file_batch.fn(blob, "Quarantined")
+    report = data.report_of(blob)
+    assert report is not None
+    assert (report["path"], report["etag"]) == (blob.path, blob.etag)
+    assert data.report_of(platform.storage.write(blob.path, b"age\n1\n")) is None
