@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from platforms.selection import current
 from recipes import catalog
 from tasks import facts
-from tasks.data import LANDING
+from tasks.areas import LANDING
 
 RECIPE: Final = "diabetes"
 ROWS: Final = 40

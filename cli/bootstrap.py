@@ -11,7 +11,7 @@ from platforms.settings import Settings
 from platforms.values import Blob
 from recipes import catalog
 from tasks import facts
-from tasks.data import LANDING, landed
+from tasks.areas import LANDING, landed
 from tasks.publishing import publish
 
 

@@ -18,7 +18,7 @@ from prefect.exceptions import ObjectNotFound
 
 from platforms.errors import PlatformError
 from platforms.values import Blob, JournalEntry
-from tasks import data, facts, reconciling, starting
+from tasks import areas, facts, reconciling, starting
 from tasks.run import DATASET, MODEL, tagged
 from tasks.starting import Want
 
@@ -100,7 +100,7 @@ class Follower:
         want = starting.validation(self._recipe, blob)
         self._ask(lambda: starting.first_attempt(want))
         while not (ended := _completed(attempts := self._ask(lambda: starting.attempts(want)))):
-            if _are_over(attempts) and (report := data.report_of(blob)):
+            if _are_over(attempts) and (report := areas.report_of(blob)):
                 self._add("validate-data", report["state"], report["reason"])
                 return report["dataset_version"] if report["state"] == "Accepted" else None
             self._fail_early(want, attempts)

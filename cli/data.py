@@ -54,7 +54,7 @@ def _table(recipe: str) -> Document:
 def _batches(recipe: str) -> list[Document]:
     """Those that are filed, then those that wait; one that is filed at this very moment is found there."""
     from platforms.selection import current
-    from tasks.data import LANDING, filed_batches
+    from tasks.areas import LANDING, filed_batches
 
     waiting, filed = current().storage.list(f"{LANDING}/{recipe}/"), filed_batches(recipe)
     arrived = {(report["path"], report["etag"]) for report in filed}
@@ -66,7 +66,7 @@ def _filed(reports: Iterable[Mapping[str, Any]]) -> list[Document]:
 
 
 def _pending(waiting: Iterable[Blob]) -> list[Document]:
-    from tasks.data import is_text
+    from tasks.areas import is_text
 
     return [
         {

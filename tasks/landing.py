@@ -8,7 +8,7 @@ from pathlib import Path
 from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.values import Blob
-from tasks.data import LANDING, blob_at, is_text
+from tasks.areas import LANDING, blob_at, is_text
 
 
 def land(source: Path, recipe: str) -> Blob:

@@ -13,7 +13,7 @@ from prefect.events import emit_event
 from platforms.selection import current
 from platforms.values import Blob, ModelVersion
 from tasks import facts, reconciling, starting
-from tasks.data import is_text
+from tasks.areas import is_text
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from prefect import task
 from platforms.errors import ConflictError
 from platforms.selection import current
 from platforms.values import Blob
-from tasks.data import batch_id
+from tasks.areas import batch_id
 from tasks.inspection import Checked, Inspection
 from training import outputs
 

@@ -17,7 +17,7 @@ from platforms.errors import ConflictError, NotFoundError
 from platforms.selection import current
 from platforms.values import Environment
 from tasks import facts, starting
-from tasks.data import landed
+from tasks.areas import landed
 from tasks.run import locked, run_logger
 from tasks.starting import Want
 

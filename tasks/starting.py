@@ -26,7 +26,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from pydantic import SecretStr
 
 from platforms.values import Blob
-from tasks.data import batch_id
+from tasks.areas import batch_id
 
 ATTEMPTS: Final = 3
 """Runs that are started for one missing fact before a person has to look."""

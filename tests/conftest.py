@@ -39,6 +39,7 @@ SERVERS = {"prefect_server": "prefect", "emulator": "azure"}
 """Fixtures that take long to start, and the group of the tests that share one of each."""
 LONGEST = (
     "test_end_to_end",
+    "azure/test_flows",
     "test_invocations",
     "test_publishing",
     "test_server_health",
@@ -107,12 +108,13 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database, made once for all workers: to make one takes seconds, to copy it none."""
     from platforms.local.registry import MlflowRegistry
 
-    measured.load("mlflow.store.tracking.sqlalchemy_store")
     state = _shared(tmp_path_factory) / "prepared"
     database = state / "mlflow" / "mlflow.db"
-    with FileLock(f"{state}.lock"), measured.paused():
+    with FileLock(f"{state}.lock"):
         if not database.exists():
-            MlflowRegistry(state).prepare()
+            measured.load("mlflow.store.tracking.sqlalchemy_store")
+            with measured.paused():
+                MlflowRegistry(state).prepare()
     return database
 
 

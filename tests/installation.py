@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from platforms.settings import ROOT
 from recipes import catalog
 from tests import leaks
 from tests.ports import free_port
+from tests.waiting import wait_for
 
 ROW = [0.038, 0.051, 0.062, 0.022, -0.044, -0.035, -0.043, -0.003, 0.02, -0.018]
 
@@ -137,10 +140,27 @@ def started(folder: Path) -> Iterator[Installation]:
 
 
 @contextmanager
-def brought_up(made: Installation) -> Iterator[Installation]:
-    """The same for any installation."""
+def started_in_trouble(folder: Path) -> Iterator[Installation]:
+    """The same, although services die as soon as the first data has landed."""
+
+    def services_die() -> None:
+        wait_for((made.state / "storage" / "landing" / "diabetes" / "seed.csv").exists, 60)
+        for service in ("worker", "listener"):
+            os.kill(made.pid(service), signal.SIGKILL)
+
+    made = Installation(folder)
+    with brought_up(made, services_die):
+        yield made
+
+
+@contextmanager
+def brought_up(made: Installation, meanwhile: Callable[[], None] = lambda: None) -> Iterator[Installation]:
+    """The same for any installation, while something happens to it."""
     try:
-        done = made.run("up", "--detach", timeout=420)
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(made.run, "up", "--detach", timeout=420)
+            meanwhile()
+            done = coming.result()
         assert done.returncode == 0, done.stdout + done.stderr
         yield made
     finally:

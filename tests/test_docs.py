@@ -20,7 +20,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.settings import ROOT, Settings
 from scoring_service.settings import PREFIX
 from scoring_service.settings import Settings as ScoringSettings
-from tasks.data import AREAS
+from tasks.areas import AREAS
 
 REFERENCE = ROOT / "docs" / "reference.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

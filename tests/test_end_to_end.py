@@ -18,45 +18,34 @@ import pytest
 from scripts.browser import browser
 from tasks.contract import TEST_ID
 from tests import leaks
-from tests.installation import Installation, make_batch, started
+from tests.installation import Installation, make_batch, started, started_in_trouble
 from tests.installation_offline import started_offline
 from tests.waiting import wait_for
 
 Start = Callable[[Path], AbstractContextManager[Installation]]
-Trouble = Callable[[Installation], None]
 
 LOOK = 1.0
 """Seconds between two looks by a command, which costs as much as a service's start."""
 
 
-def services_die(installation: Installation) -> None:
-    """The worker, which runs the flows, and who waits for data; the supervisor brings them back."""
-    for service in ("worker", "listener"):
-        os.kill(installation.pid(service), signal.SIGKILL)
-
-
-def the_power_fails(installation: Installation) -> None:
-    """Everything ends at once, supervisor and database included, and is started again by hand."""
-    wait_for(installation.killed)
-    done = installation.run("up", "--detach")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize(
-    ("start", "trouble"),
+    ("start", "power_fails"),
     [
-        pytest.param(started, services_die, id="local"),
-        pytest.param(started, the_power_fails, id="local-power-cut", marks=pytest.mark.long),
-        pytest.param(started_offline, the_power_fails, id="azure-offline-power-cut", marks=pytest.mark.long),
+        pytest.param(started_in_trouble, False, id="local"),
+        pytest.param(started, True, id="local-power-cut", marks=pytest.mark.long),
+        pytest.param(started_offline, True, id="azure-offline-power-cut", marks=pytest.mark.long),
     ],
 )
-def test_the_whole_life_of_an_installation(start: Start, trouble: Trouble, tmp_path: Path) -> None:
+def test_the_whole_life_of_an_installation(start: Start, power_fails: bool, tmp_path: Path) -> None:
     """One test, because each chapter stands on the one before; each is told by its function."""
     with start(tmp_path) as installation:
-        live(installation, trouble)
+        live(installation)
+        if power_fails:
+            a_batch_gets_home_through_a_power_cut(installation)
+        down_leaves_nothing(installation)
 
 
-def live(installation: Installation, trouble: Trouble) -> None:
+def live(installation: Installation) -> None:
     first_model_answers(installation)
     the_journal_tells(installation)
     people_find_the_artifacts(installation)
@@ -65,8 +54,6 @@ def live(installation: Installation, trouble: Trouble) -> None:
     a_bad_batch_is_refused(installation)
     prefect_commands_find_the_server(installation)
     nobody_tells_a_secret(installation)
-    a_batch_gets_home_through_trouble(installation, trouble)
-    down_leaves_nothing(installation)
 
 
 def first_model_answers(installation: Installation) -> None:
@@ -170,12 +157,14 @@ def nobody_tells_a_secret(installation: Installation) -> None:
     assert leaks.told(secrets, installation.left_behind()) == []
 
 
-def a_batch_gets_home_through_trouble(installation: Installation, trouble: Trouble) -> None:
-    """Whatever state the batch is in when it happens."""
+def a_batch_gets_home_through_a_power_cut(installation: Installation) -> None:
+    """Everything ends at once, supervisor and database included, whatever state the batch is in, and is started."""
     before = json.loads(installation.run("history", "diabetes", "--json").stdout)
     batch = make_batch(installation.state / "a new batch.csv", rows=40, shift=1.0)
     assert installation.run("ingest", str(batch), "--recipe", "diabetes").returncode == 0
-    trouble(installation)
+    wait_for(installation.killed)
+    done = installation.run("up", "--detach")
+    assert done.returncode == 0, done.stdout + done.stderr
     assert installation.score().status_code == 200
     again = installation.run("ingest", str(batch), "--recipe", "diabetes", "--wait", "--json")
     assert again.returncode == 0, again.stdout + again.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from platforms.azure import clients
+from platforms.azure.settings import AzureSettings
 
 if TYPE_CHECKING:
     from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
@@ -18,16 +19,17 @@ UPLOADS: Final = 3
 READABLE: Final = 0o644
 
 
-def upload(client: ContainerRegistryTasksMgmtClient, group: str, registry: str, context: Path) -> str:
+def upload(
+    settings: AzureSettings, client: ContainerRegistryTasksMgmtClient, group: str, registry: str, context: Path
+) -> str:
     """Upload the context; returns the path by which a build of the registry names it."""
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
-    from azure.storage.blob import BlobClient
 
     content = archive(context)
     for number in range(UPLOADS):
         place = client.registries.get_build_source_upload_url(group, registry, **clients.REPEATABLE)
         try:
-            with BlobClient.from_blob_url(place.upload_url) as blob:
+            with clients.signed_blob(settings, place.upload_url) as blob:
                 blob.upload_blob(content, overwrite=True)
             break
         except (ClientAuthenticationError, HttpResponseError) as error:

@@ -12,7 +12,7 @@ from platforms.azure.storage_account import storage_account
 
 if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient
-    from azure.storage.blob import ContainerClient
+    from azure.storage.blob import BlobClient, ContainerClient
     from azure.storage.queue import QueueClient
 
 Client = TypeVar("Client")
@@ -25,21 +25,25 @@ def container(settings: AzureSettings) -> ContainerClient:
     """The blob container of everything that Ridgeline stores; raises `PlatformError` if no account is set."""
     from azure.storage.blob import ContainerClient
 
-    from platforms.azure.patience import Patience
-
-    patience = Patience(settings.retries, settings.retry_wait)
-    options = {"retry_policy": patience, "connection_timeout": settings.timeout, "read_timeout": settings.timeout}
+    options = _storage_options(settings)
     if connection := credentials.connection_string(settings):
         return ContainerClient.from_connection_string(connection, settings.container, **options)
     address, identity = storage_account(settings).address, credentials.storage_identity(settings)
     return ContainerClient(address, settings.container, credential=identity, **options)
 
 
+def signed_blob(settings: AzureSettings, url: str) -> BlobClient:
+    """A blob anywhere, by an address that lets in who knows it."""
+    from azure.storage.blob import BlobClient
+
+    return BlobClient.from_blob_url(url, **_storage_options(settings))
+
+
 def queue(settings: AzureSettings, name: str) -> QueueClient:
     """A queue of the storage account; messages are taken as they are, since not all of them are well-formed."""
     from azure.storage.queue import QueueClient
 
-    options = {"connection_timeout": settings.timeout, "read_timeout": settings.timeout, **retries(settings)}
+    options = _storage_options(settings)
     if connection := credentials.connection_string(settings):
         return QueueClient.from_connection_string(connection, name, **options)
     address = (settings.queue_endpoint or storage_account(settings).queue_address).rstrip("/")
@@ -70,3 +74,10 @@ def management(settings: AzureSettings, kind: Callable[..., Client]) -> Client:
         credential_scopes=[f"{settings.resource_manager}/.default"],
         **retries(settings),
     )
+
+
+def _storage_options(settings: AzureSettings) -> dict[str, Any]:
+    from platforms.azure.patience import Patience
+
+    patience = Patience(settings.retries, settings.retry_wait)
+    return {"retry_policy": patience, "connection_timeout": settings.timeout, "read_timeout": settings.timeout}

@@ -93,7 +93,7 @@ class AzureCompute:
 
     def _follow(self, job: TrainingJob, name: str, lines: jobs.Lines, waiting: Waiting) -> RunDetails:
         """Hand on the job's lines until it is over; raises `JobFailedError` if it waits too long."""
-        tails = {log: Tail(lines) for log in run_history.LOGS}
+        tails = {log: Tail(self._workspace.settings, lines) for log in run_history.LOGS}
         looks = 0
         while True:
             details = self._history.details(name)

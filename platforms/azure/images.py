@@ -114,7 +114,7 @@ class AzureImages:
     def _start(self, name: str, image: Image, context: Path) -> None:
         from azure.mgmt.containerregistrytasks import models
 
-        source = build_source.upload(self._client, *self._registry, context)
+        source = build_source.upload(self._settings, self._client, *self._registry, context)
         request = models.DockerBuildRequest(
             source_location=source,
             docker_file_path="Dockerfile",
@@ -134,7 +134,7 @@ class AzureImages:
         `before` is an attempt of no use, which the service may still show for a while.
         """
         end = time.monotonic() + self._settings.build_timeout
-        tail, looks = Tail(lines), 0
+        tail, looks = Tail(self._settings, lines), 0
         while True:
             found = self._find(name)
             if found and (run := _run_of(found)) and run.properties.run_id != _run_id(before):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Patience(ExponentialRetry):  # type: ignore[misc]  # the SDK has no types
-    """The policy of all blob clients."""
+    """The policy of all clients of blobs and queues."""
 
     def __init__(self, retries: int, wait: float) -> None:
         super().__init__(retry_total=retries)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from platforms.azure import clients
+from platforms.azure.settings import AzureSettings
 from platforms.jobs import Lines
 
 LAST_LOOKS: Final = 3
@@ -14,7 +16,8 @@ UNREADABLE: Final = (401, 403, 404)
 class Tail:
     """One log blob behind an address that expires: each look takes a fresh one."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, settings: AzureSettings, lines: Lines) -> None:
+        self._settings = settings
         self._lines = lines
         self._offset = 0
 
@@ -34,9 +37,7 @@ class Tail:
         return True
 
     def _read(self, url: str) -> None:
-        from azure.storage.blob import BlobClient
-
-        with BlobClient.from_blob_url(url) as blob:
+        with clients.signed_blob(self._settings, url) as blob:
             size = blob.get_blob_properties().size
             if size < self._offset:
                 self._lines.end()

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed, Failed
 
 from platforms.values import Blob, Environment, JournalEntry
-from tasks import data, facts, reconciling, starting
+from tasks import areas, facts, reconciling, starting
 from tasks.run import DATASET
 from tasks.starting import Want
 
@@ -98,7 +98,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(starting, "runs_about", made.runs_about)
     monkeypatch.setattr(starting, "is_exhausted", lambda _: made.exhausted)
     monkeypatch.setattr(starting, "under_way", lambda _: list(made.under_way))
-    monkeypatch.setattr(data, "report_of", lambda *_: made.filed)
+    monkeypatch.setattr(areas, "report_of", lambda *_: made.filed)
     monkeypatch.setattr(reconciling, "missing", lambda _: list(made.missing))
     monkeypatch.setattr(facts, "judgements", made.judgements)
     monkeypatch.setattr(facts, "conclusion", made.conclusion)

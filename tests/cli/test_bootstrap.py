@@ -14,7 +14,7 @@ from cli.chain import ChainError
 from platforms.settings import Settings
 from platforms.values import Blob, EndpointStatus, Environment, Image, JournalEntry, ModelVersion
 from recipes import catalog
-from tasks import data, starting
+from tasks import areas, starting
 from tests.cli.scripted import BLOB, EARLIER, Script, accepted, entry, run_of
 
 RELEASE = starting.conclusion("diabetes", 5)
@@ -65,7 +65,7 @@ def world(script: Script, monkeypatch: pytest.MonkeyPatch) -> Facts:
     made = Facts(script)
     storage = SimpleNamespace(list=made.waiting, write=made.write)
     platform = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made)
-    for module in (bootstrap, data):
+    for module in (bootstrap, areas):
         monkeypatch.setattr(module, "current", lambda: platform)
     monkeypatch.setattr(bootstrap, "publish", lambda *_: None)
     monkeypatch.setattr(catalog, "names", lambda: ["diabetes"])

@@ -12,6 +12,7 @@ from platforms.local.storage import LocalStorage
 from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import Blob
+from tasks import areas
 from tasks import data as tasks_data
 from tests.platforms.contracts.datasets import batch
 
@@ -75,4 +76,4 @@ def test_a_refused_batch_is_shown_where_it_is_now(platform: Platform) -> None:
     tasks_data.file_batch.fn(blob, "Quarantined")
     [told] = json.loads(CliRunner().invoke(main, ["data", "diabetes", "--json"]).stdout)["batches"]
     assert told == {"path": "landing/diabetes/a b.csv", "state": "quarantined", "rows": None, "reason": "why"}
-    assert tasks_data.resting_place(blob, "Quarantined") in CliRunner().invoke(main, ["data", "diabetes"]).stdout
+    assert areas.resting_place(blob, "Quarantined") in CliRunner().invoke(main, ["data", "diabetes"]).stdout

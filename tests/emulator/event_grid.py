@@ -72,12 +72,16 @@ class EventGrid:
 
     def publish(self, topic: str, event: Mapping[str, object]) -> None:
         """Deliver an event to each subscription whose filter it passes."""
-        for subscription in list(self._subscriptions.values()):
-            filters = subscription["properties"]["filter"]
-            about = subscription["id"].lower().startswith(f"{topic}/providers/microsoft.eventgrid/".lower())
-            begins = str(event["subject"]).startswith(filters.get("subjectBeginsWith") or "")
-            if about and begins and event["eventType"] in filters["includedEventTypes"]:
-                self.deliver(subscription["properties"]["destination"]["properties"]["queueName"], event)
+        for subscription in self._subscribers(topic, str(event["subject"]), str(event["eventType"])):
+            self.deliver(subscription["properties"]["destination"]["properties"]["queueName"], event)
+
+    def _subscribers(self, topic: str, subject: str, event_type: str) -> list[Resource]:
+        place = f"{topic}/providers/microsoft.eventgrid/".lower()
+        return [
+            subscription
+            for name, subscription in list(self._subscriptions.items())
+            if name.startswith(place) and _passes(subscription["properties"]["filter"], subject, event_type)
+        ]
 
     def _subscribed(self, document: Resource, _: Resource | None) -> None:
         self._subscriptions[document["id"].lower()] = document
@@ -87,6 +91,10 @@ class EventGrid:
 
     def _blob_written(self, container: str, path: str) -> None:
         subject = f"/blobServices/default/containers/{container}/blobs/{path}"
+        accounts = f"{self._world.group_id}/providers/Microsoft.Storage/storageAccounts"
+        topic = f"{accounts}/{self._world.storage.name}"
+        if not self._subscribers(topic, subject, BLOB_CREATED):
+            return
         blob = self._world.part(Accounts).properties(container, path)
         data = {
             "api": "PutBlob",
@@ -101,8 +109,6 @@ class EventGrid:
             "sequencer": uuid.uuid4().hex,
             "storageDiagnostics": {"batchId": str(uuid.uuid4())},
         }
-        accounts = f"{self._world.group_id}/providers/Microsoft.Storage/storageAccounts"
-        topic = f"{accounts}/{self._world.storage.name}"
         self.publish(topic, event(topic, subject, BLOB_CREATED, data))
 
     def _model_stored(self, document: Resource, old: Resource | None) -> None:
@@ -132,3 +138,7 @@ def event(topic: str, subject: str, kind: str, data: Mapping[str, object]) -> di
         "metadataVersion": "1",
         "eventTime": now(),
     }
+
+
+def _passes(filters: Mapping[str, Any], subject: str, event_type: str) -> bool:
+    return subject.startswith(filters.get("subjectBeginsWith") or "") and event_type in filters["includedEventTypes"]

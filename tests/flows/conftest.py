@@ -18,7 +18,7 @@ from platforms.settings import Settings
 from platforms.values import TrainingJob
 from recipes import catalog
 from tasks import listening, reconciling
-from tasks.data import batch_id, resting_place
+from tasks.areas import batch_id, resting_place
 from tests.background import background
 from tests.conftest import copy_database
 from tests.deployed import default_recipe_only as default_recipe_only

@@ -140,6 +140,7 @@ def test_a_rejection_of_before_is_no_release(loop_platform: Platform, data: int)
     assert wanted() == [("release", "model_version", 1)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("supervised")
 def test_an_endpoint_that_serves_something_else_is_put_right(
     loop_platform: Platform, data: int, compute: ScriptedCompute

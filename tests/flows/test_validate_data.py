@@ -18,7 +18,7 @@ from platforms.errors import NotFoundError
 from platforms.platform import Platform
 from recipes import catalog
 from recipes.profile import Profile
-from tasks import data, inspection, quality, reporting
+from tasks import areas, data, inspection, quality, reporting
 from tests.flows.conftest import Land, content, seed_csv
 
 
@@ -104,7 +104,7 @@ def test_a_run_that_dies_after_any_step_is_finished_by_the_next(
     assert (state.name, state.message) == ("Accepted", f"dataset version {version.version} with 60 rows")
     assert (version.rows, version.version) == (60, 1)
     assert loop_platform.storage.list("landing/") == []
-    assert [report["state"] for report in data.filed_batches("diabetes")] == ["Accepted"]
+    assert [report["state"] for report in areas.filed_batches("diabetes")] == ["Accepted"]
 
 
 def test_a_run_that_died_after_the_move_ends_as_it_would_have(loop_platform: Platform, landed: Land) -> None:
@@ -138,7 +138,7 @@ def test_the_same_rows_are_a_duplicate_whatever_their_name_order_and_format(
     assert state.name == "Duplicate"
     assert "these very rows made dataset version 1" in str(state.message)
     assert loop_platform.datasets.version("diabetes").rows == 80
-    assert {report["state"] for report in data.filed_batches("diabetes")} == {"Accepted", "Duplicate"}
+    assert {report["state"] for report in areas.filed_batches("diabetes")} == {"Accepted", "Duplicate"}
     assert loop_platform.storage.list("landing/") == []
 
 
@@ -214,7 +214,7 @@ def test_every_bad_batch_is_quarantined_and_named_and_appends_nothing(
     with pytest.raises(NotFoundError):
         loop_platform.datasets.version("diabetes")
     assert loop_platform.storage.list("landing/") == loop_platform.storage.list("accepted/") == []
-    [report] = data.filed_batches("diabetes")
+    [report] = areas.filed_batches("diabetes")
     assert (report["state"], report["path"], report["dataset_version"]) == (
         "Quarantined",
         f"landing/diabetes/{name}",
@@ -227,7 +227,7 @@ def test_every_bad_batch_is_quarantined_and_named_and_appends_nothing(
 @pytest.mark.parametrize("rows", [slice(40), pytest.param(slice(120, None), marks=pytest.mark.long)])
 def test_honest_batches_pass_beside_a_champion(landed: Land, champion: int, rows: slice) -> None:
     assert validate_data(landed("x.csv", csv(SEED[rows])), return_state=True).name == "Accepted"
-    [report] = data.filed_batches("diabetes")
+    [report] = areas.filed_batches("diabetes")
     assert report["champion"] == champion
     assert {shift["column"] for shift in report["shifts"]} == set(SEED.columns)
     assert set(report["reference"]["columns"]) == set(SEED.columns)
@@ -240,7 +240,7 @@ def test_a_person_may_let_a_shift_pass(landed: Land, champion: int) -> None:
 
 def test_a_quarantined_blob_can_be_validated_again(loop_platform: Platform, landed: Land, champion: int) -> None:
     validate_data(landed("x.csv", BAD["shifted distribution"][1]), return_state=True)
-    [report] = data.filed_batches("diabetes")
+    [report] = areas.filed_batches("diabetes")
     assert validate_data(report["filed"], return_state=True, allow_shift=True).name == "Accepted"
 
 

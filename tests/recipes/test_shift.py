@@ -75,8 +75,8 @@ def test_a_mean_that_moved_by_one_deviation_is_caught_in_forty_rows(column: str)
         lambda values: values * 3,
         pytest.param(lambda values: values * 0, marks=pytest.mark.long),
         pytest.param(lambda values: values.where(np.arange(len(values)) % 2 == 0, 0.0), marks=pytest.mark.long),
-        lambda values: values + 0.2,
-        lambda values: -values.abs(),
+        pytest.param(lambda values: values + 0.2, marks=pytest.mark.long),
+        pytest.param(lambda values: -values.abs(), marks=pytest.mark.long),
     ],
 )
 def test_other_changes_are_caught_too(change: Callable[[pd.Series], pd.Series]) -> None:
@@ -89,6 +89,7 @@ def test_the_parts_of_the_demo_pass_with_a_margin() -> None:
     assert min(test.p / test.limit for test in found) > 100
 
 
+@pytest.mark.long
 def test_a_tiny_shift_of_a_large_batch_is_harmless() -> None:
     generator = np.random.default_rng(3)
     recipe = examples.recipe()
@@ -131,6 +132,7 @@ def test_chance_agrees_with_the_exact_beta_binomial() -> None:
         assert shift.chance(alphas, (count, 40 - count)) == pytest.approx(min(2 * exact, 1.0), rel=0.25)
 
 
+@pytest.mark.long
 def test_chance_goes_on_beyond_what_was_played() -> None:
     alphas = shift.alphas_of((40,) * 10)
     values = [shift.chance(alphas, (40 + more, *(40,) * 9)) for more in (0, 40, 60, 80, 160)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from platforms.platform import Platform
-from tasks import data
+from tasks import areas, data
 
 
 @pytest.mark.parametrize("name", [f"{'a' * 251}.csv", f"{'表' * 83}.csv", "x.csv"])
@@ -13,16 +13,16 @@ def test_a_batch_with_the_longest_name_is_filed_with_its_report(platform: Platfo
     filed = data.file_batch.fn(blob, "Accepted")
     assert filed is not None
     assert filed.path.endswith(f"/{name}" if len(name) < 80 else ".csv")
-    [report] = data.filed_batches("diabetes")
+    [report] = areas.filed_batches("diabetes")
     assert (report["path"], report["filed"]) == (blob.path, filed.path)
 
 
 def test_a_report_is_of_one_arrival_once_it_is_filed(platform: Platform) -> None:
     blob = platform.storage.write("landing/diabetes/x.csv", b"age\n1\n")
     data.keep_report.fn(blob, "Quarantined", {"state": "Quarantined", "time": "now"})
-    assert data.report_of(blob) is None
+    assert areas.report_of(blob) is None
     data.file_batch.fn(blob, "Quarantined")
-    report = data.report_of(blob)
+    report = areas.report_of(blob)
     assert report is not None
     assert (report["path"], report["etag"]) == (blob.path, blob.etag)
-    assert data.report_of(platform.storage.write(blob.path, b"age\n1\n")) is None
+    assert areas.report_of(platform.storage.write(blob.path, b"age\n1\n")) is None

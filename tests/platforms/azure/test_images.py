@@ -90,7 +90,7 @@ def test_a_build_whose_record_was_lost_is_found_again(
     assert store.pushes.count(image.name) == 1
 
 
-@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("recorded", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_an_image_that_was_purged_is_built_again(
     images: AzureImages, store: ImageStore, context: Path, workspace: Workspace, recorded: bool
 ) -> None:

@@ -63,6 +63,7 @@ def test_after_a_killed_apply_it_is_still_known_what_served(aks: AksBench) -> No
     assert aks.predict(before) == 1.0
 
 
+@pytest.mark.long
 def test_after_a_killed_apply_nothing_is_ready_until_what_served_is_applied_again(aks_pair: AksBench) -> None:
     before = aks_pair.endpoints.apply(aks_pair.spec(1))
     aks_pair.endpoints._tracks.apply(aks_pair.missing(2), "stable", 2)

@@ -103,6 +103,7 @@ def test_a_taken_port_is_named_with_its_setting(bench: Bench) -> None:
         bench.endpoints.apply(bench.spec(1))
 
 
+@pytest.mark.long
 def test_two_at_once_end_with_one_of_them(bench: Bench) -> None:
     specs = [bench.spec(version) for version in (1, 2, 3)]
     with bench.supervised():

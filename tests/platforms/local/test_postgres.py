@@ -120,6 +120,7 @@ def test_listens_on_a_short_private_socket_only(state: Path) -> None:
     assert cluster.url == f"postgresql+asyncpg://postgres@/prefect?host={cluster.sockets}"
 
 
+@pytest.mark.long
 def test_a_half_made_cluster_is_made_anew(state: Path) -> None:
     cluster = postgres.locate(state)
     half = cluster.data.parent / "new"
@@ -130,6 +131,7 @@ def test_a_half_made_cluster_is_made_anew(state: Path) -> None:
     assert not half.exists()
 
 
+@pytest.mark.long
 def test_the_pid_file_of_a_live_server_stays(state: Path) -> None:
     cluster = postgres.locate(state)
     cluster.prepare()

@@ -87,6 +87,7 @@ def test_replacements_under_load_lose_no_request(bench: Bench) -> None:
     assert load.answers["answered"] > 100
 
 
+@pytest.mark.long
 def test_a_killed_replica_comes_back_and_the_other_answers(bench: Bench) -> None:
     with bench.supervised():
         status = bench.endpoints.apply(bench.spec(1))
