@@ -87,8 +87,10 @@ def test_a_bad_batch_goes_to_quarantine_with_its_report(loop_platform: Platform,
     "after",
     [
         "accept_batch",
-        "report_validation",
-        *(pytest.param(step, marks=pytest.mark.long) for step in ("check_batch", "keep_report", "announce_data")),
+        *(
+            pytest.param(step, marks=pytest.mark.long)
+            for step in ("check_batch", "keep_report", "announce_data", "report_validation")
+        ),
     ],
 )
 def test_a_run_that_dies_after_any_step_is_finished_by_the_next(

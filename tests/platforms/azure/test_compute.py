@@ -70,6 +70,7 @@ def test_a_job_runs_once_and_tells_its_lines_each_time(
     assert jobs.known[job.name].runs == 1
 
 
+@pytest.mark.long
 def test_lines_come_while_the_job_runs(workspace: Workspace, job: TrainingJob, tmp_path: Path) -> None:
     go = tmp_path / "go"
     workspace.compute(f"wait_for({str(go)!r}); finish()").run(job, lambda line: go.touch())
@@ -155,6 +156,7 @@ def test_a_node_that_is_taken_away_starts_the_job_anew(workspace: Workspace, job
     assert lines[-1].startswith("started")
 
 
+@pytest.mark.long
 def test_waiting_for_a_node_is_told(workspace: Workspace, job: TrainingJob, jobs: Jobs) -> None:
     jobs.queue_seconds = 0.5
     try:

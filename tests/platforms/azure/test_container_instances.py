@@ -140,6 +140,7 @@ def test_the_shipper_runs_beside_the_service_and_sees_its_log(bench: AciBench) -
     assert bench.world.part(Groups).find(bench.id) is None
 
 
+@pytest.mark.long
 def test_a_killed_container_comes_back(bench: AciBench) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     killed = bench.process()

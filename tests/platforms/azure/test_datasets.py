@@ -9,6 +9,7 @@ from platforms.azure.datasets import blob_datasets, options
 from platforms.azure.settings import AzureSettings
 from platforms.delta import DeltaStore
 from platforms.errors import NotFoundError, PlatformError
+from platforms.protocols import DatasetStore
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.azure.faulty import KINDS
@@ -23,7 +24,9 @@ def datasets(azure: AzureSettings) -> DeltaStore:
 
 
 class TestBlobDatasets(DatasetsContract):
-    pass
+    @pytest.mark.long
+    def test_of_racing_writers_every_batch_lands_once(self, datasets: DatasetStore) -> None:
+        super().test_of_racing_writers_every_batch_lands_once(datasets)
 
 
 def test_a_connection_string_does_too(

@@ -89,6 +89,7 @@ def test_a_second_run_changes_nothing(
     assert stored(world, empty, "Microsoft.ContainerService/managedClusters/ridgeline") == kubernetes
 
 
+@pytest.mark.long
 def test_what_is_made_is_there(complete: AzureInfrastructure, world: World, empty: AzureSettings) -> None:
     kubernetes = stored(world, empty, "Microsoft.ContainerService/managedClusters/ridgeline")["properties"]
     pods = stored(world, empty, f"{IDENTITIES}/ridgeline-serving/federatedIdentityCredentials/ridgeline")[

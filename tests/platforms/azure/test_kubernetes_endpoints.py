@@ -35,6 +35,7 @@ def test_fields_that_somebody_else_changed_end_the_release_unless_they_shall_be_
     assert aks.predict(aks.forcing().apply(aks.spec(2))) == 2.0
 
 
+@pytest.mark.long
 def test_a_killed_replica_comes_back(aks: AksBench) -> None:
     status = aks.endpoints.apply(aks.spec(1))
     killed = aks.process(f"{aks.name}-stable-0")

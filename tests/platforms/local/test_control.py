@@ -83,6 +83,7 @@ def test_a_failing_start_shows_the_logs_and_leaves_nothing(
     assert processes.marked(settings.state_dir) == set()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("mode")
 def test_the_record_of_a_dead_supervisor_with_the_same_pid_tells_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -126,6 +127,7 @@ def test_what_a_killed_supervisor_left_is_ended_before_the_next_start(settings: 
     assert processes.find(left, created) is None
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("mode")
 def test_a_supervisor_whose_record_is_gone_is_still_stopped(settings: Settings) -> None:
     control.start(settings, quiet)

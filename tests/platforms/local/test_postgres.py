@@ -75,6 +75,7 @@ def test_serves_the_database_and_keeps_it_through_a_crash(state: Path) -> None:
         assert query(cluster, "select answer from kept") == ["42"]
 
 
+@pytest.mark.long
 def test_what_a_killed_server_left_does_not_keep_the_next_from_starting(state: Path) -> None:
     cluster = postgres.locate(state)
     cluster.prepare()

@@ -141,6 +141,7 @@ def test_what_was_wished_comes_back_as_restored(bench: Bench) -> None:
         assert bench.endpoints.status("wine", "qa") is None
 
 
+@pytest.mark.long
 def test_a_spoilt_wish_or_a_full_disk_stops_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
