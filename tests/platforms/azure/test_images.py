@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,7 @@ from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
-from tests.emulator.builds import BuildError, Builds
+from tests.emulator.builds import CONTAINER, BuildError, Builds
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.images import ImageStore
 from tests.emulator.world import World
@@ -88,6 +89,25 @@ def test_a_build_whose_record_was_lost_is_found_again(
     assert images.build(context, "diabetes", 1) == image
     assert images.pull_reference(image) == reference
     assert store.pushes.count(image.name) == 1
+
+
+def test_an_upload_that_breaks_off_is_sent_again_soon(
+    images: AzureImages, context: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's own policy would wait for 15 seconds and more."""
+    waits: list[float] = []
+    sleep = time.sleep
+
+    def short(seconds: float) -> None:
+        waits.append(seconds)
+        sleep(min(seconds, 0.1))
+
+    monkeypatch.setattr(time, "sleep", short)
+    broken = Fault("drop", f"/ridgelineoffline/{CONTAINER}/source/", times=2)
+    with world.faults.on(broken):
+        images.build(context, "diabetes", 1)
+    assert broken.hits == 2
+    assert max(waits) < 10
 
 
 @pytest.mark.parametrize("recorded", [True, pytest.param(False, marks=pytest.mark.long)])
