@@ -14,6 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
 from cli.chain import Follower
+from cli.services import adopt_running
+from platforms.errors import PlatformError
 from platforms.selection import current
 from tasks.reporting import announce_data
 from tasks.starting import start_retrain
@@ -59,6 +61,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
+    try:
+        adopt_running()
+    except PlatformError as error:
+        parser.error(str(error))
     for measure in (event_to_running, retrain_and_release):
         figures = []
         for _ in range(rounds):
