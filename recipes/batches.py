@@ -68,6 +68,7 @@ class Checker:
                 found[name] = columns.plain(chunk.column(name))
         rows = pa.RecordBatch.from_pydict({name: found[name] for name in self._recipe.columns})
         self._ask_pandera(rows)
+        rows = pa.RecordBatch.from_pydict({name: self._kept(name, rows.column(name)) for name in rows.schema.names})
         for key, repeats in self._repeats.items():
             repeats.add(self._row_hash(rows.select(list(key))))
         self.rows += chunk.num_rows
@@ -80,6 +81,13 @@ class Checker:
             name = key[0] if len(key) == 1 else None
             self._findings.mark(name, mask, 0, f"must be unique{'' if name else f' in {list(key)}'}")
         return self._findings.sorted(self._recipe.columns)
+
+    def _kept(self, name: str, column: pa.Array) -> pa.Array:
+        kept = columns.keepable(column)
+        if kept is not None:
+            return kept
+        self._findings.add(Finding(name, (), 0, f"holds what a table cannot keep as {column.type}"))
+        return pa.nulls(len(column), pa.string())
 
     def _check_column(self, rule: rules.ColumnRules, column: pa.Array) -> pa.Array:
         read = _read(column, rule.dtype, self._spelt)

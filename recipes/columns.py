@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -28,6 +29,14 @@ _WHOLE: Final = r"^(-?[0-9]+)\.0*$"
 """How a CSV spells an integer that was a float once."""
 _EXACT: Final = 2**53
 """From here on not every integer is a float."""
+_KEPT: Final[Mapping[str, np.dtype[Any]]] = {
+    "uint8": np.dtype("i2"),
+    "uint16": np.dtype("i4"),
+    "uint32": np.dtype("i8"),
+    "uint64": np.dtype("i8"),
+    "float16": np.dtype("f4"),
+}
+"""As what a table keeps numbers that Delta has no type for."""
 _NO_NUMBERS: Final = np.empty(0, dtype=bool)
 
 
@@ -85,7 +94,7 @@ def read_numbers(column: pa.Array, dtype: np.dtype[Any], spelt: bool) -> Read:
     else:
         missing = _mask(column.is_null())
         return Read(
-            pa.nulls(len(column), pa.from_numpy_dtype(dtype)), np.zeros(len(column), dtype), missing, ~missing
+            pa.nulls(len(column), pa.from_numpy_dtype(_kept(dtype))), np.zeros(len(column), dtype), missing, ~missing
         )
     if dtype.kind == "f":
         values = _floats(column)
@@ -139,6 +148,27 @@ def plain(column: pa.Array) -> pa.Array:
     return column.cast(pa.string()) if pa.types.is_large_string(column.type) else column
 
 
+def keepable(column: pa.Array) -> pa.Array | None:
+    """Any other column as a table can keep it; None if it cannot, as the time of a day or a number too large."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return column.cast(pa.timestamp("us", "UTC"))
+    if pa.types.is_unsigned_integer(kind) or pa.types.is_float16(kind):
+        try:
+            return column.cast(pa.from_numpy_dtype(_KEPT[np.dtype(kind.to_pandas_dtype()).name]))
+        except pa.ArrowInvalid:
+            return None
+    tests = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_string,
+        pa.types.is_timestamp,
+    )
+    others = (pa.types.is_date32, pa.types.is_null)
+    return column if any(test(kind) for test in (*tests, *others)) else None
+
+
 def _is_number(kind: pa.DataType) -> bool:
     tests = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_null)
     return any(test(kind) for test in tests)
@@ -164,13 +194,19 @@ def _floats(column: pa.Array) -> Values:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
+def _kept(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return _KEPT.get(dtype.name, dtype)
+
+
 def _numbers(values: Values, missing: Mask, unreadable: Mask) -> Read:
-    return Read(pa.array(values, mask=missing) if missing.any() else pa.array(values), values, missing, unreadable)
+    kept = values.astype(_kept(values.dtype), copy=False)
+    return Read(pa.array(kept, mask=missing) if missing.any() else pa.array(kept), values, missing, unreadable)
 
 
 def _whole(values: Values, missing: Mask, broken: Mask, dtype: np.dtype[Any]) -> Read:
     limits = np.iinfo(dtype)
-    unreadable = ~missing & (broken | (values < limits.min) | (values > limits.max))
+    most = min(limits.max, np.iinfo(_kept(dtype)).max)
+    unreadable = ~missing & (broken | (values < limits.min) | (values > most))
     return _numbers(np.where(missing | unreadable, 0, values).astype(dtype), missing, unreadable)
 
 

@@ -161,3 +161,10 @@ def test_rows_count_from_one_whatever_the_index() -> None:
     frame = FRAME.iloc[5:].copy()
     frame.iloc[0, 0] = 3.0
     assert validate(RECIPE, frame)[0].rows == (1,)
+
+
+def test_an_identifier_that_no_table_can_keep_is_a_finding() -> None:
+    columns = RECIPE.schema.columns | {"at": Column(None)}
+    recipe = examples.recipe(schema=DataFrameSchema(columns), identifiers=("at",))
+    findings, _ = inspect(parquet(FRAME.assign(at=b"x")), "x.parquet", recipe)
+    assert findings == [Finding("at", (), 0, "holds what a table cannot keep as binary")]
