@@ -126,6 +126,7 @@ def test_a_release_killed_after_the_champion_moved_is_finished(loop_platform: Pl
     assert wanted() == []
 
 
+@pytest.mark.long
 def test_a_rejection_of_before_is_no_release(loop_platform: Platform, data: int) -> None:
     """A version that was rejected once, released again by hand, and whose run was killed before it was journalled."""
     retrain(at_least=data, return_state=True)

@@ -17,7 +17,9 @@ from tests.scoring_service.test_server import Process, started
 CLIENTS = 8
 
 
-@pytest.mark.parametrize("values", [{}, {"LOG_SEGMENT_BYTES": "20000"}, {"LOG_SYNC": "true"}])
+@pytest.mark.parametrize(
+    "values", [{}, pytest.param({"LOG_SEGMENT_BYTES": "20000"}, marks=pytest.mark.long), {"LOG_SYNC": "true"}]
+)
 def test_every_acknowledged_request_is_logged_once_when_killed(
     context: Path, tmp_path: Path, values: dict[str, str]
 ) -> None:

@@ -98,6 +98,7 @@ def test_an_end_without_a_result_is_a_failure(workspace: Workspace, job: Trainin
     assert workspace.compute().run(job, lambda line: None)
 
 
+@pytest.mark.long
 def test_a_job_that_takes_too_long_is_ended(workspace: Workspace, job: TrainingJob) -> None:
     with pytest.raises(JobFailedError, match="longer than its limit"):
         workspace.compute("time.sleep(60)", timeout=1).run(job, lambda line: None)

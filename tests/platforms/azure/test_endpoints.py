@@ -46,6 +46,7 @@ def test_prod_is_on_aks_and_qa_where_the_settings_say(bench: Bench) -> None:
     assert isinstance(endpoints(bench, qa_kind="aks").of("qa"), KubernetesEndpoints)
 
 
+@pytest.mark.long
 def test_qa_and_prod_of_one_recipe_live_side_by_side_on_aks(bench: Bench) -> None:
     made = endpoints(bench, qa_kind="aks")
     try:

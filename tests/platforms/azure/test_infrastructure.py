@@ -148,6 +148,7 @@ def test_a_run_that_failed_in_the_middle_is_gone_on_with(
     assert changed(infrastructure.plan()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_passes_is_ridden_out(
     infrastructure: AzureInfrastructure, world: World, empty: AzureSettings, kind: Kind

@@ -30,6 +30,7 @@ def test_names_that_differ_stay_apart(secrets: VaultSecrets) -> None:
     assert [secrets.get(name) for name in names] == names
 
 
+@pytest.mark.long
 def test_racing_creators_make_one_version(secrets: VaultSecrets, world: World) -> None:
     TestVaultSecrets().test_racing_creators_agree(secrets)
     assert len(world.part(Vault).secrets["k"]) == 1
