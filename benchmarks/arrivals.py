@@ -17,8 +17,7 @@ from typing import Final
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 
-from cli.services import adopt_running
-from platforms.errors import PlatformError
+from benchmarks import running
 from platforms.selection import current
 from recipes import catalog
 from tasks import facts
@@ -78,11 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=50.0, help="time over which they land")
-    asked = parser.parse_args()
-    try:
-        adopt_running()
-    except PlatformError as error:
-        parser.error(str(error))
+    asked = running.parsed(parser)
     begun, start = datetime.now(UTC), time.perf_counter()
     wanted = current().datasets.version(RECIPE).rows + int(asked.batches) * ROWS
     land(asked.batches, asked.seconds)

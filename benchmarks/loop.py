@@ -13,9 +13,8 @@ import time
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 
+from benchmarks import running
 from cli.chain import Follower
-from cli.services import adopt_running
-from platforms.errors import PlatformError
 from platforms.selection import current
 from tasks.reporting import announce_data
 from tasks.starting import start_retrain
@@ -60,11 +59,7 @@ def main() -> None:
     """Run both measurements some times and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    try:
-        adopt_running()
-    except PlatformError as error:
-        parser.error(str(error))
+    rounds = running.parsed(parser).rounds
     for measure in (event_to_running, retrain_and_release):
         figures = []
         for _ in range(rounds):

@@ -37,6 +37,15 @@ _KEPT: Final[Mapping[str, np.dtype[Any]]] = {
     "float16": np.dtype("f4"),
 }
 """As what a table keeps numbers that Delta has no type for."""
+_KEEPABLE: Final = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_string,
+    pa.types.is_timestamp,
+    pa.types.is_date32,
+    pa.types.is_null,
+)
 _NO_NUMBERS: Final = np.empty(0, dtype=bool)
 
 
@@ -94,7 +103,7 @@ def read_numbers(column: pa.Array, dtype: np.dtype[Any], spelt: bool) -> Read:
     else:
         missing = _mask(column.is_null())
         return Read(
-            pa.nulls(len(column), pa.from_numpy_dtype(_kept(dtype))), np.zeros(len(column), dtype), missing, ~missing
+            pa.nulls(len(column), pa.from_numpy_dtype(dtype)), np.zeros(len(column), dtype), missing, ~missing
         )
     if dtype.kind == "f":
         values = _floats(column)
@@ -149,7 +158,7 @@ def plain(column: pa.Array) -> pa.Array:
 
 
 def keepable(column: pa.Array) -> pa.Array | None:
-    """Any other column as a table can keep it; None if it cannot, as the time of a day or a number too large."""
+    """A column as a table can keep it; None if it cannot, as the time of a day or a number too large."""
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.tz:
         return column.cast(pa.timestamp("us", "UTC"))
@@ -158,15 +167,7 @@ def keepable(column: pa.Array) -> pa.Array | None:
             return column.cast(pa.from_numpy_dtype(_KEPT[np.dtype(kind.to_pandas_dtype()).name]))
         except pa.ArrowInvalid:
             return None
-    tests = (
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_boolean,
-        pa.types.is_string,
-        pa.types.is_timestamp,
-    )
-    others = (pa.types.is_date32, pa.types.is_null)
-    return column if any(test(kind) for test in (*tests, *others)) else None
+    return column if any(test(kind) for test in _KEEPABLE) else None
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -194,18 +195,13 @@ def _floats(column: pa.Array) -> Values:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
-def _kept(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return _KEPT.get(dtype.name, dtype)
-
-
 def _numbers(values: Values, missing: Mask, unreadable: Mask) -> Read:
-    kept = values.astype(_kept(values.dtype), copy=False)
-    return Read(pa.array(kept, mask=missing) if missing.any() else pa.array(kept), values, missing, unreadable)
+    return Read(pa.array(values, mask=missing) if missing.any() else pa.array(values), values, missing, unreadable)
 
 
 def _whole(values: Values, missing: Mask, broken: Mask, dtype: np.dtype[Any]) -> Read:
     limits = np.iinfo(dtype)
-    most = min(limits.max, np.iinfo(_kept(dtype)).max)
+    most = min(limits.max, np.iinfo("i8").max)
     unreadable = ~missing & (broken | (values < limits.min) | (values > most))
     return _numbers(np.where(missing | unreadable, 0, values).astype(dtype), missing, unreadable)
 

@@ -6,6 +6,7 @@ From a clean clone each of the workers, and each of the services, would compile 
 from __future__ import annotations
 
 import multiprocessing
+import sys
 
 from tests import measured
 
@@ -53,3 +54,4 @@ if __name__ == "__main__":
         half.start()
     for half in halves:
         half.join()
+    sys.exit(any(half.exitcode for half in halves))

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -84,6 +85,7 @@ def the_journal_tells(installation: Installation) -> None:
 def people_find_the_artifacts(installation: Installation) -> None:
     """The dashboard, a run with its verdict, and its tables and plots, in a real browser."""
     if not (shutil.which("chromium") or os.environ.get("CI")):
+        warnings.warn("no chromium, nobody looked: scripts/install-test-packages", stacklevel=1)
         return
     url = str(installation.status()["prefect_url"])
     artifacts = httpx.post(f"{url}/api/artifacts/filter", json={}, trust_env=False).json()

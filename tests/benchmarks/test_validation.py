@@ -8,16 +8,15 @@ import pytest
 from benchmarks import validation
 
 
-@pytest.mark.usefixtures("platform")
-@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+@pytest.mark.parametrize("suffix", [".parquet", pytest.param(".csv", marks=pytest.mark.long)])
 def test_a_batch_of_many_chunks_is_checked_and_appended(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"batch{suffix}"
     validation.write_batch(path, 140_000, 140_000)
-    found = validation.check_and_append(path)
+    found = validation.measure(path, tmp_path / "state", core=None)
     assert found.rows == 140_000
     assert min(found.check, found.append) > 0
     # The columns alone are 12 MB; what is held at once must stay far below a copy of a large batch.
-    assert found.peak - found.baseline < 500
+    assert 0 < found.peak - found.baseline < 500
 
 
 @pytest.mark.long

@@ -150,7 +150,7 @@ def test_a_fault_of_ours_is_a_500_and_is_printed(service: Running, capsys: pytes
     def fail(_request: Request, _key: str) -> None:
         raise RuntimeError("boom")
 
-    service.router.routes[b"/metadata"] = Route(b"GET", fail)  # type: ignore[arg-type]  # fails
+    service.router.routes[b"/metadata"] = Route(b"GET", fail)  # type: ignore[arg-type]  # it answers nothing, it raises
     (answer,) = service.ask(get("/metadata"))
     assert answer.status == 500
     assert "boom" not in answer.body.decode()
