@@ -142,24 +142,32 @@ def started(folder: Path) -> Iterator[Installation]:
 @contextmanager
 def started_in_trouble(folder: Path) -> Iterator[Installation]:
     """The same, although services die as soon as the first data has landed."""
+    killed: list[str] = []
 
-    def services_die() -> None:
-        wait_for((made.state / "storage" / "landing" / "diabetes" / "seed.csv").exists, 60)
+    def services_die(over: Callable[[], bool]) -> None:
+        landed = made.state / "storage" / "landing" / "diabetes" / "seed.csv"
+        wait_for(lambda: over() or landed.exists(), 400)
+        if over():
+            return
         for service in ("worker", "listener"):
             os.kill(made.pid(service), signal.SIGKILL)
+            killed.append(service)
 
     made = Installation(folder)
     with brought_up(made, services_die):
+        assert killed, "nothing was seen to land"
         yield made
 
 
 @contextmanager
-def brought_up(made: Installation, meanwhile: Callable[[], None] = lambda: None) -> Iterator[Installation]:
-    """The same for any installation, while something happens to it."""
+def brought_up(
+    made: Installation, meanwhile: Callable[[Callable[[], bool]], None] = lambda over: None
+) -> Iterator[Installation]:
+    """The same for any installation, while something happens to it; it is told whether `up` is over."""
     try:
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(made.run, "up", "--detach", timeout=420)
-            meanwhile()
+            meanwhile(coming.done)
             done = coming.result()
         assert done.returncode == 0, done.stdout + done.stderr
         yield made
