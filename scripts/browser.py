@@ -71,6 +71,19 @@ class Page:
         if not self._evaluate(script):
             raise BrowserError(f"there is no {text!r} to click on")
 
+    def fill(self, label: str, value: str) -> None:
+        """Type `value` over what stands in the field under the first label that begins with `label`."""
+        script = (
+            f"(() => {{ const label = {json.dumps(label)};"
+            "let around = [...document.querySelectorAll('label')].find(e => e.innerText.trim().startsWith(label));"
+            "while (around && !around.querySelector('input,textarea')) around = around.parentElement;"
+            "const field = around && around.querySelector('input,textarea');"
+            "if (field) { field.focus(); field.select(); } return !!field; })()"
+        )
+        if not self._evaluate(script):
+            raise BrowserError(f"there is no field {label!r} to fill; the page shows: {self.text()[:2000]!r}")
+        self._call("Input.insertText", text=value)
+
     def images(self) -> list[int]:
         """The natural width in pixels of every image that was drawn from a data URI; 0 for one that is broken."""
         script = "[...document.images].filter(i => i.src.startsWith('data:')).map(i => i.naturalWidth)"

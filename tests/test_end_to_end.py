@@ -11,12 +11,13 @@ import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from scripts.browser import browser
+from scripts.browser import Page, browser
 from tasks.contract import TEST_ID
 from tests import leaks
 from tests.installation import Installation, make_batch, started, started_in_trouble
@@ -49,7 +50,7 @@ def test_the_whole_life_of_an_installation(start: Start, power_fails: bool, tmp_
 def live(installation: Installation) -> None:
     first_model_answers(installation)
     the_journal_tells(installation)
-    people_find_the_artifacts(installation)
+    people_look_at_the_pages(installation)
     a_killed_replica_comes_back(installation)
     every_answer_is_in_the_log(installation)
     a_bad_batch_is_refused(installation)
@@ -82,30 +83,52 @@ def the_journal_tells(installation: Installation) -> None:
     assert "passed the API tests in qa and prod" in installation.run("history", "diabetes").stdout
 
 
-def people_find_the_artifacts(installation: Installation) -> None:
-    """The dashboard, a run with its verdict, and its tables and plots, in a real browser."""
+def people_look_at_the_pages(installation: Installation) -> None:
+    """The dashboard, a run with its verdict, its tables and plots, and the form, in a real browser."""
     if not (shutil.which("chromium") or os.environ.get("CI")):
         warnings.warn("no chromium, nobody looked: scripts/install-test-packages", stacklevel=1)
         return
     url = str(installation.status()["prefect_url"])
-    artifacts = httpx.post(f"{url}/api/artifacts/filter", json={}, trust_env=False).json()
-    newest = {artifact["key"]: artifact["id"] for artifact in artifacts}
-    registered = {
-        "flows": {"name": {"any_": ["retrain"]}},
-        "flow_runs": {"state": {"name": {"any_": ["Registered"]}}},
-    }
-    [retrain] = httpx.post(f"{url}/api/flow_runs/filter", json=registered, trust_env=False).json()
     with browser() as page:
         page.open(f"{url}/dashboard")
         page.wait_for("Flow Runs")
-        page.open(f"{url}/runs/flow-run/{retrain['id']}")
-        page.wait_for("Registered")
-        page.open(f"{url}/artifacts/artifact/{newest['diabetes-validation']}")
-        page.wait_for("dataset version 1 with 442 rows")
-        page.open(f"{url}/artifacts/artifact/{newest['diabetes-verdict']}")
-        page.wait_for("first model: there is no champion to compare with")
-        page.open(f"{url}/artifacts/artifact/{newest['diabetes-residuals']}")
-        wait_for(lambda: any(width > 100 for width in page.images()), 30)
+        people_find_the_artifacts(page, url)
+        people_start_a_run_by_its_form(page, url)
+
+
+def people_find_the_artifacts(page: Page, url: str) -> None:
+    artifacts = httpx.post(f"{url}/api/artifacts/filter", json={}, trust_env=False).json()
+    newest = {artifact["key"]: artifact["id"] for artifact in artifacts}
+    [retrain] = retrains(url, "Registered")
+    page.open(f"{url}/runs/flow-run/{retrain['id']}")
+    page.wait_for("Registered")
+    page.open(f"{url}/artifacts/artifact/{newest['diabetes-validation']}")
+    page.wait_for("dataset version 1 with 442 rows")
+    page.open(f"{url}/artifacts/artifact/{newest['diabetes-verdict']}")
+    page.wait_for("first model: there is no champion to compare with")
+    page.open(f"{url}/artifacts/artifact/{newest['diabetes-residuals']}")
+    wait_for(lambda: any(width > 100 for width in page.images()), 30)
+
+
+def people_start_a_run_by_its_form(page: Page, url: str) -> None:
+    """What was typed arrives as a number, and so much regularisation makes a worse model."""
+    deployment = httpx.get(f"{url}/api/deployments/name/retrain/diabetes", trust_env=False).json()
+    page.open(f"{url}/deployments/deployment/{deployment['id']}/run")
+    page.wait_for("alpha (Optional)")
+    page.fill("alpha", "30.5")
+    page.click("Submit")
+    page.wait_for("scheduled to start now")
+    wait_for(lambda: retrains(url, "NotPromoted"), 120, LOOK)
+    [rejected] = retrains(url, "NotPromoted")
+    assert rejected["deployment_id"] == deployment["id"]
+    assert rejected["parameters"]["alpha"] == 30.5
+
+
+def retrains(url: str, state: str) -> list[dict[str, Any]]:
+    """The retrain runs that are in a state."""
+    wanted = {"flows": {"name": {"any_": ["retrain"]}}, "flow_runs": {"state": {"name": {"any_": [state]}}}}
+    found: list[dict[str, Any]] = httpx.post(f"{url}/api/flow_runs/filter", json=wanted, trust_env=False).json()
+    return found
 
 
 def a_killed_replica_comes_back(installation: Installation) -> None:
