@@ -30,14 +30,14 @@ UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/u
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(BYTECODE) ## install everything that is locked into .venv; removes nothing
+setup: $(BYTECODE) $(AZURE) ## install everything that is locked into .venv; removes nothing
 
 demo: demo-$(or $(PLATFORM),local) ## run the main job, first data to production; KEEP=1 leaves it running; PLATFORM=azure-offline
 
-demo-local: setup
+demo-local: $(BYTECODE)
 	@$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-demo-azure-offline: setup azure azurite
+demo-azure-offline: setup azurite
 	@$(VENV)/bin/python -m tests.emulator $(if $(filter-out 0,$(KEEP)),--stay) -- \
 		$(VENV)/bin/ridgeline demo $(if $(filter-out 0,$(KEEP)),--keep)
 
@@ -47,7 +47,7 @@ up: setup ## start all services in the background and wait until they are ready
 down: ## stop everything that runs in this clone
 	@if [ -x $(VENV)/bin/ridgeline ]; then env -u RIDGELINE_STATE $(VENV)/bin/ridgeline down; else echo "nothing was running"; fi
 
-azure: $(AZURE) ## install the SDKs of the Azure platform too
+azure: $(AZURE) ## install what the Azure platform needs; so does `setup`
 
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
@@ -67,7 +67,7 @@ types: $(STAMP)
 imports: $(STAMP)
 	@$(VENV)/bin/lint-imports
 
-test-long: setup azure $(if $(shell command -v npm),azurite) ## run the tests that take longer
+test-long: setup $(if $(shell command -v npm),azurite) ## run the tests that take longer
 	@$(VENV)/bin/pytest -m "long or hypothesis" --hypothesis-profile=thorough
 
 format: setup ## let ruff mend and format the code

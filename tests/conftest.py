@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -49,6 +50,13 @@ LONGEST = (
     "training/",
 )
 """What takes seconds by itself, and would keep one worker busy when the others have nothing left to do."""
+
+
+def pytest_configure() -> None:
+    """Say what is missing before a worker that cannot import it ends without a word of its own."""
+    packages = {name.partition(".")[0] for name in libraries.NEEDED_BY_MOST}
+    if missing := sorted(name for name in packages if find_spec(name) is None):
+        raise pytest.UsageError(f"{', '.join(missing)} cannot be imported: `make setup` installs what tests need")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

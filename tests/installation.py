@@ -31,12 +31,16 @@ Document = dict[str, list[dict[str, object]]]
 
 
 class Installation:
-    """One state folder with ports of its own, used by the command line only; its platform is `given` by variables."""
+    """One state folder with ports of its own, used by the command line only; its platform is `given` by variables.
+
+    `root` is the clone whose code runs.
+    """
 
     logged = frozenset({"qa", "prod"})
     """The environments whose requests are kept."""
 
-    def __init__(self, folder: Path, given: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, given: Mapping[str, str] | None = None, root: Path = ROOT) -> None:
+        self.root = root
         self.state = folder / "state"
         self.env_file = folder / "env"
         names = ("PREFECT", "QA", "PROD", "MLFLOW")
@@ -53,7 +57,7 @@ class Installation:
         """One `ridgeline` command; the pipes would keep it from returning if something it started held them."""
         command = [sys.executable, "-m", "cli.main", *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout
+            command, cwd=self.root, env=self.environment, capture_output=True, text=True, timeout=timeout
         )
 
     def status(self) -> Document:
@@ -94,7 +98,7 @@ class Installation:
 
     def key(self, endpoint: Mapping[str, object]) -> str:
         """The first key of an endpoint."""
-        return (ROOT / str(endpoint["key_file"])).read_text().split()[1]
+        return (self.root / str(endpoint["key_file"])).read_text().split()[1]
 
     def secrets(self) -> Mapping[str, str]:
         """The values that nobody may tell, by name."""

@@ -15,6 +15,7 @@ from platforms.azure import answering, clients, container_group
 from platforms.azure.container_group import PORT, GroupParts
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
+from platforms.azure.operations import finish
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
 from platforms.errors import NotFoundError, NotReadyError, NotStartedError, PlatformError
@@ -70,9 +71,11 @@ class ContainerInstances:
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Delete the group and wait until it is gone; no group is no error."""
-        with told(f"deletion of container group {self._name(recipe, environment)}"):
+        what = f"deletion of container group {self._name(recipe, environment)}"
+        with told(what):
             place = self._place(recipe, environment)
-            self._groups.begin_delete(*place, polling_interval=self._settings.poll_seconds).result()
+            deletion = self._groups.begin_delete(*place, polling_interval=self._settings.poll_seconds)
+            finish(deletion, what, self._settings.replica_timeout, "replica_timeout")
 
     def rest(self, recipe: str, environment: Environment) -> bool:
         """Keep, stop or delete the group, as the settings want it after the tests; True unless it serves on."""

@@ -15,6 +15,7 @@ from platforms.azure.blueprint import Blueprint
 from platforms.azure.clients import management
 from platforms.azure.difference import differences, merged
 from platforms.azure.errors import told
+from platforms.azure.operations import finish, still_going_on
 from platforms.azure.resources import Document, Resource, UnknownOutputError, wanted
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError, PlatformError
@@ -22,12 +23,15 @@ from platforms.values import Change
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
+    from azure.core.polling import LROPoller
     from azure.mgmt.resource import ResourceManagementClient
 
 NEEDED: Final = ("subscription_id", "tenant_id", "storage_account", "registry", "key_vault")
 AT_ONCE: Final = 8
 """Resources that are asked for at the same time."""
 SETTLED: Final = ("succeeded", "failed", "canceled")
+TIMEOUT: Final = "provision_timeout"
+"""The setting that bounds how long each resource is waited for."""
 GIVEN_BY_AZURE: Final = "RoleAssignmentExists"
 """The error if somebody has the role already, by an assignment of another name."""
 
@@ -66,8 +70,9 @@ class AzureInfrastructure:
         """Delete the resource group, and with it everything; one that is gone is no error."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told(f"resource group {self.name}"), suppress(ResourceNotFoundError):
-            self._client.resource_groups.begin_delete(self.name).result()
+        what = f"resource group {self.name}"
+        with told(what), suppress(ResourceNotFoundError):
+            self._finish(self._client.resource_groups.begin_delete(self.name), f"deletion of {what}")
 
     def chosen(self) -> Mapping[str, str]:
         """The client ids of the identities, which Azure chose."""
@@ -116,7 +121,11 @@ class AzureInfrastructure:
 
     def _settled(self, made: Resource) -> Document | None:
         """The resource as it is, once nobody is at work on it any more."""
+        end = time.monotonic() + self._settings.provision_timeout
         while (found := self._find(made)) and (state := _state(found)) and state not in SETTLED:
+            if time.monotonic() > end:
+                what = f"{made.label}, which is {state} since another run,"
+                raise PlatformError(still_going_on(what, self._settings.provision_timeout, TIMEOUT))
             time.sleep(self._settings.poll_seconds)
         return found
 
@@ -133,15 +142,20 @@ class AzureInfrastructure:
         resources = self._client.resources
         with told(f"{made.label}; what was made before it stays, the next run goes on from there"):
             if actual and made.is_fixed:
-                resources.begin_delete_by_id(made.id, made.api_version).result()
+                deletion = resources.begin_delete_by_id(made.id, made.api_version)
+                self._finish(deletion, f"deletion of {made.label}")
             content = json.dumps(body if made.is_fixed else merged(body, actual)).encode()
             try:
-                resources.begin_create_or_update_by_id(made.id, made.api_version, io.BytesIO(content)).result()
+                change = resources.begin_create_or_update_by_id(made.id, made.api_version, io.BytesIO(content))
+                self._finish(change, made.label)
             except HttpResponseError as error:
                 if error.error is None or error.error.code != GIVEN_BY_AZURE:
                     raise
                 return False
         return True
+
+    def _finish(self, poller: LROPoller[Any], what: str) -> None:
+        finish(poller, what, self._settings.provision_timeout, TIMEOUT)
 
 
 def _document(response: PipelineResponse[Any, Any], *_: object) -> Document:

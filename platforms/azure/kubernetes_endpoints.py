@@ -94,24 +94,34 @@ class KubernetesEndpoints:
         return False
 
     def try_canary(self, spec: EndpointSpec, replicas: int) -> None:
-        """Serve another image beside stable, by so many replicas; raises `NotReadyError` when it is gone again.
+        """Serve another image beside stable, by so many replicas.
 
-        Meanwhile the autoscaler holds stable at its size, so the canary's share of the connections stays what it is.
+        Raises `NotReadyError` or `PlatformError` when it is gone again, unless it says what is left. Meanwhile the
+        autoscaler holds stable at its size, so the canary's share of the connections stays what it is.
         """
-        rollout = self._tracks.apply(spec, "canary", 0)
-        self._tracks.resize(spec.recipe, "canary", replicas)
-        self._apply_shared(spec)
         try:
+            rollout = self._tracks.apply(spec, "canary", 0)
+            self._tracks.resize(spec.recipe, "canary", replicas)
+            self._apply_shared(spec)
             rollout.wait(replicas, self._settings.replica_timeout)
-        except NotReadyError as error:
-            self.end_canary(spec)
-            raise type(error)(f"canary of {spec} is gone again: {error}") from None
+        except OvertakenError:
+            raise
+        except PlatformError as error:
+            raise type(error)(f"canary of {spec} {self._take_back(spec)}: {error}") from None
 
     def end_canary(self, spec: EndpointSpec) -> None:
         """Have no canary, and the autoscaler as it was; no canary is no error."""
         if self._tracks.find(spec.recipe, "canary"):
             self._stop_canary(spec)
         self._apply_shared(spec)
+
+    def _take_back(self, spec: EndpointSpec) -> str:
+        """End a canary that failed; says what became of it, and hides no error behind one of its own."""
+        try:
+            self.end_canary(spec)
+        except PlatformError as error:
+            return f"failed and may be there still ({error}); end it before the next one"
+        return "is gone again"
 
     def _stop_canary(self, spec: EndpointSpec) -> None:
         self._tracks.resize(spec.recipe, "canary", 0)

@@ -237,6 +237,9 @@ class AzureSettings(BaseSettings):
     operator: str | None = None
     """Object id of a person who may do by hand what the pipeline's identity may do."""
 
+    provision_timeout: float = Field(default=3600.0, gt=0)
+    """Seconds until `provision` must have made or deleted a resource; what it has made by then stays."""
+
     poll_seconds: float = Field(default=5.0, gt=0)
     """Seconds between two looks at a job or build in progress."""
 

@@ -58,6 +58,15 @@ class Faults:
             with self._lock:
                 self._active = [fault for fault in self._active if fault not in faults]
 
+    @contextmanager
+    def slow_operations(self, seconds: float) -> Iterator[None]:
+        """Let long-running operations take so long for the time of the context."""
+        self.operation_seconds = seconds
+        try:
+            yield
+        finally:
+            self.operation_seconds = 0.0
+
     def take(self, method: str, path: str) -> Fault | None:
         """The fault that hits this request, counted."""
         with self._lock:

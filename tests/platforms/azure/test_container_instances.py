@@ -92,16 +92,20 @@ def test_a_registry_that_is_gone_for_a_while_only_delays(bench: AciBench, world:
 
 
 @pytest.mark.long
-def test_containers_that_never_start_are_told_and_leave_nothing(bench: AciBench, world: World) -> None:
-    world.faults.operation_seconds = 4.0
-    try:
-        with pytest.raises(
-            NotStartedError, match=r"nothing serves: it took over 1 s\n.*scoring:\nthere are none yet"
-        ):
-            bench.changed(replica_timeout=1.0).apply(bench.spec(1, "qa"))
-    finally:
-        world.faults.operation_seconds = 0.0
-    assert bench.endpoints.status(bench.recipe, "qa") is None
+def test_containers_that_never_start_are_told_and_deleted(bench: AciBench, world: World) -> None:
+    told = pytest.raises(
+        NotStartedError, match=r"it did not end \(deletion .* 1 s .*it took over 1 s\n.*:\nthere are none yet"
+    )
+    with world.faults.slow_operations(4.0), told:
+        bench.changed(replica_timeout=1.0).apply(bench.spec(1, "qa"))
+    wait_for(lambda: bench.endpoints.status(bench.recipe, "qa") is None)
+
+
+def test_a_deletion_that_does_not_end_in_time_is_told(bench: AciBench, world: World) -> None:
+    bench.endpoints.apply(bench.spec(1, "qa"))
+    told = pytest.raises(PlatformError, match=r"deletion .* still goes on after 0.02 s \(RIDGELINE_AZURE_REPLICA_")
+    with world.faults.slow_operations(0.5), told:
+        bench.changed(replica_timeout=0.02).withdraw(bench.recipe, "qa")
 
 
 @pytest.mark.long
@@ -198,11 +202,7 @@ def test_a_log_share_needs_the_account_key_and_shows_it_nowhere(bench: AciBench)
 
 
 def test_slow_and_throttled_operations_only_take_longer(bench: AciBench, world: World) -> None:
-    world.faults.operation_seconds = 0.3
     faults = [Fault(kind, path="/containerGroups/", times=1) for kind in PASSING]
-    try:
-        with world.faults.on(*faults):
-            assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
-    finally:
-        world.faults.operation_seconds = 0.0
+    with world.faults.slow_operations(0.3), world.faults.on(*faults):
+        assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
     assert [fault.hits for fault in faults] == [1, 1, 1, 1]

@@ -84,37 +84,33 @@ def test_container_groups_answer_as_recorded(bench: Bench, world: World, azure: 
     password = {"server": "ridgeline.azurecr.io", "username": "u", "password": "hidden"}
     asked = {"containers": [container], "imageRegistryCredentials": [password], "osType": "Linux"}
     path = f"{world.group_id}/providers/Microsoft.ContainerInstance/containerGroups/{bench.recipe}"
-    world.faults.operation_seconds = 0.2
-    try:
-        with client(world, azure) as azure_api:
-            put = azure_api.put(path, json={"location": "westeurope", "properties": asked, "tags": {}})
-            assert put.status_code == 201
-            assert_recorded(put.json()["properties"], "properties")
-            assert put.json()["properties"]["provisioningState"] == "Pending"
-            assert put.json()["properties"]["instanceView"] == {"events": [], "state": "Pending"}
-            assert_recorded(put.json()["properties"]["containers"][0]["properties"], "container")
-            assert "hidden" not in put.text
-            operation = azure_api.get(put.headers["azure-asyncoperation"])
-            assert operation.status_code == 200
-            assert_recorded(operation.json(), "operation")
-            assert operation.json()["status"] == "Pending"
-            await_success(azure_api, put)
-            found = azure_api.get(path).json()
-            assert found["properties"]["provisioningState"] == "Succeeded"
-            assert found["properties"]["instanceView"]["state"] == "Running"
-            view = found["properties"]["containers"][0]["properties"]["instanceView"]
-            assert_recorded(view, "running")
-            assert_recorded(view["events"][0], "event")
-            assert view["currentState"].keys() == {"state", "startTime", "detailStatus"}
-            again = azure_api.put(path, json={"location": "westeurope", "properties": asked})
-            assert again.status_code == 200
-            await_success(azure_api, again)
-            deleted = azure_api.delete(path)
-            assert deleted.status_code in (200, 202)
-            assert azure_api.delete(path).status_code == 204
-            await_success(azure_api, deleted)
-    finally:
-        world.faults.operation_seconds = 0.0
+    with world.faults.slow_operations(0.2), client(world, azure) as azure_api:
+        put = azure_api.put(path, json={"location": "westeurope", "properties": asked, "tags": {}})
+        assert put.status_code == 201
+        assert_recorded(put.json()["properties"], "properties")
+        assert put.json()["properties"]["provisioningState"] == "Pending"
+        assert put.json()["properties"]["instanceView"] == {"events": [], "state": "Pending"}
+        assert_recorded(put.json()["properties"]["containers"][0]["properties"], "container")
+        assert "hidden" not in put.text
+        operation = azure_api.get(put.headers["azure-asyncoperation"])
+        assert operation.status_code == 200
+        assert_recorded(operation.json(), "operation")
+        assert operation.json()["status"] == "Pending"
+        await_success(azure_api, put)
+        found = azure_api.get(path).json()
+        assert found["properties"]["provisioningState"] == "Succeeded"
+        assert found["properties"]["instanceView"]["state"] == "Running"
+        view = found["properties"]["containers"][0]["properties"]["instanceView"]
+        assert_recorded(view, "running")
+        assert_recorded(view["events"][0], "event")
+        assert view["currentState"].keys() == {"state", "startTime", "detailStatus"}
+        again = azure_api.put(path, json={"location": "westeurope", "properties": asked})
+        assert again.status_code == 200
+        await_success(azure_api, again)
+        deleted = azure_api.delete(path)
+        assert deleted.status_code in (200, 202)
+        assert azure_api.delete(path).status_code == 204
+        await_success(azure_api, deleted)
 
 
 def client(world: World, azure: AzureSettings) -> httpx.Client:

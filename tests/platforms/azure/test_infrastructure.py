@@ -226,6 +226,13 @@ def test_destroying_leaves_nothing_and_twice_is_once(
         assert actions(complete.plan()) == {"create"}
 
 
+def test_what_azure_does_not_end_in_time_is_told(empty: AzureSettings, world: World) -> None:
+    hasty = AzureInfrastructure(empty.model_copy(update={"provision_timeout": 0.02}))
+    told = pytest.raises(PlatformError, match=r"still goes on after 0.02 s \(RIDGELINE_AZURE_PROVISION_TIMEOUT\)")
+    with world.faults.slow_operations(0.5), told:
+        bring_about(hasty)
+
+
 def test_names_that_only_a_person_can_choose_have_to_be_set(azure: AzureSettings) -> None:
     unset = AzureInfrastructure(azure.model_copy(update={"registry": "", "key_vault": None}))
     with pytest.raises(PlatformError, match="RIDGELINE_AZURE_REGISTRY, RIDGELINE_AZURE_KEY_VAULT"):

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from platforms.azure import manifests
-from platforms.errors import NotReadyError
+from platforms.errors import NotReadyError, PlatformError
+from tests.emulator.faults import Fault
+from tests.emulator.world import World
 from tests.platforms.azure.aks_bench import AksBench
 from tests.waiting import wait_for
 
@@ -29,6 +31,14 @@ def test_a_canary_that_does_not_start_is_gone_again(aks: AksBench) -> None:
         aks.endpoints.try_canary(aks.broken(2), 1)
     assert (aks.limits(), len(aks.pods())) == ((1, 6), 1)
     assert aks.predict(status) == 1.0
+
+
+def test_a_canary_whose_autoscaler_cannot_be_held_is_gone_again(aks: AksBench, world: World) -> None:
+    aks.endpoints.apply(aks.spec(1))
+    refused = Fault("error", path="/horizontalpodautoscalers/", methods="PATCH", status=400)
+    with world.faults.on(refused), pytest.raises(PlatformError, match=r"canary .* is gone again: .*400"):
+        aks.endpoints.try_canary(aks.spec(2), 1)
+    assert (refused.hits, aks.replicas("canary"), len(aks.pods())) == (1, 0, 1)
 
 
 @pytest.mark.long

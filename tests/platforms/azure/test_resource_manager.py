@@ -101,8 +101,7 @@ def test_an_operation_goes_on_after_the_answer(arm: httpx.Client, world: World) 
             raise CloudError(400, "QuotaExceeded", "There is no more of it.")
 
     world.resources.register(ResourceType(FAMILY, put=work, long_running=True))
-    world.faults.operation_seconds = 0.3
-    try:
+    with world.faults.slow_operations(0.3):
         made = arm.put(failing, json={"properties": {}})
         assert (made.status_code, made.json()["properties"]["provisioningState"]) == (201, "Creating")
         status = made.headers["azure-asyncoperation"]
@@ -117,8 +116,6 @@ def test_an_operation_goes_on_after_the_answer(arm: httpx.Client, world: World) 
         assert gone.status_code == 202
         assert ended(arm, gone.headers["azure-asyncoperation"])["status"] == "Succeeded"
         assert error(arm.get(failing)) == (404, "ResourceNotFound")
-    finally:
-        world.faults.operation_seconds = 0.0
 
 
 def ended(arm: httpx.Client, status: str) -> Resource:
