@@ -60,8 +60,11 @@ class Storage(Protocol):
         """Store a file of any size, replacing what was there."""
         ...
 
-    def move(self, source: str, target: str) -> Blob:
-        """Give a blob another path; a move that was already made is no error."""
+    def move(self, blob: Blob, target: str) -> Blob:
+        """Give a blob another path; a move that was already made is no error.
+
+        Raises `ConflictError` if something else is at the blob's path by now, which stays, or `NotFoundError`.
+        """
         ...
 
     def url(self, path: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from prefect import task
 
-from platforms.errors import NotFoundError
+from platforms.errors import ConflictError, NotFoundError
 from platforms.selection import current
 from platforms.values import Blob, DatasetVersion
 from tasks.areas import REPORT, batch_id, blob_at, filed_batches, resting_place
@@ -33,10 +33,10 @@ def accept_batch(recipe: str, blob: Blob, rows: Path | None) -> DatasetVersion:
 @task
 def file_batch(blob: Blob, state: str) -> Blob | None:
     """Move a blob out of the landing folder to where its outcome belongs; what replaced it meanwhile stays."""
-    storage = current().storage
-    if storage.stat(blob.path).etag != blob.etag:
+    try:
+        return current().storage.move(blob, resting_place(blob, state))
+    except ConflictError:
         return None
-    return storage.move(blob.path, resting_place(blob, state))
 
 
 @task

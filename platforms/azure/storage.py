@@ -67,18 +67,19 @@ class BlobStorage:
         with source.open("rb") as file:
             return self._store(path, file, source.stat().st_size)
 
-    def move(self, source: str, target: str) -> Blob:
-        """Give a blob another path: it is copied by the service, then deleted if it still is what was copied.
+    def move(self, blob: Blob, target: str) -> Blob:
+        """Give a blob another path: it is copied by the service, then deleted, each only if it is still the same.
 
-        A move that was already made is no error. What replaced the source meanwhile stays where it is.
+        A move that was already made is no error. Raises `ConflictError` if something else is at the blob's path by
+        now, which stays, or `NotFoundError`.
         """
         try:
-            etag = self._copy(source, target)
-            self._remove(source, etag)
+            self._copy(blob, target)
+            self._remove(blob)
             return self.stat(target)
         except NotFoundError:
             if not self._client(target).exists():
-                raise self._missing(source) from None
+                raise self._missing(blob.path) from None
             return self.stat(target)
 
     def url(self, path: str) -> str:
@@ -91,34 +92,36 @@ class BlobStorage:
             done = client.upload_blob(content, length=size, overwrite=True, max_concurrency=PARALLEL)
         return Blob(path, size, _etag(done["etag"]))
 
-    def _copy(self, source: str, target: str) -> str:
-        """Copy within the service; returns the etag of what was copied. Raises `NotFoundError`, `ConflictError`."""
+    def _copy(self, blob: Blob, target: str) -> None:
+        """Copy within the service; raises `NotFoundError`, or `ConflictError` if the blob was replaced."""
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceModifiedError
 
-        old, new = self._client(source), self._client(target)
-        with told(self._name(source), self._missing(source)):
-            etag: str = old.get_blob_properties().etag
+        old, new = self._client(blob.path), self._client(target)
+        with told(self._name(blob.path), self._missing(blob.path)):
             try:
                 new.start_copy_from_url(
-                    old.url, source_etag=etag, source_match_condition=MatchConditions.IfNotModified
+                    old.url, source_etag=f'"{blob.etag}"', source_match_condition=MatchConditions.IfNotModified
                 )
             except ResourceModifiedError:
-                raise ConflictError(f"{self._name(source)} was replaced while it was moved: move it again") from None
+                raise ConflictError(
+                    f"{self._name(blob.path)} was replaced before it was moved: what replaced it stays where it is"
+                ) from None
             while (copy := new.get_blob_properties().copy).status == "pending":
                 time.sleep(COPY_POLL)
         if copy.status not in ("success", None):
-            raise ConflictError(f"{self._name(source)} was not copied to {target!r}: {copy.status_description}")
-        return etag
+            raise ConflictError(f"{self._name(blob.path)} was not copied to {target!r}: {copy.status_description}")
 
-    def _remove(self, path: str, etag: str) -> None:
+    def _remove(self, blob: Blob) -> None:
         """Delete a blob unless it was deleted or replaced already."""
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
-        with told(self._name(path)):
+        with told(self._name(blob.path)):
             try:
-                self._client(path).delete_blob(etag=etag, match_condition=MatchConditions.IfNotModified)
+                self._client(blob.path).delete_blob(
+                    etag=f'"{blob.etag}"', match_condition=MatchConditions.IfNotModified
+                )
             except (ResourceModifiedError, ResourceNotFoundError):
                 return
 

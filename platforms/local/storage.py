@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from platforms import paths
-from platforms.errors import NotFoundError, PlatformError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.local import files
 from platforms.settings import Settings
 from platforms.values import Blob
@@ -61,16 +62,27 @@ class LocalStorage:
         with source.open("rb") as reader:
             return self._store(path, lambda file: shutil.copyfileobj(reader, file))
 
-    def move(self, source: str, target: str) -> Blob:
-        """Give a blob another path; a move that was already made is no error."""
-        old, new = self._path(source), self._path(target)
-        new.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            old.replace(new)
-        except FileNotFoundError:
-            if not new.is_file():
-                raise self._missing(source) from None
-        return self.stat(target)
+    def move(self, blob: Blob, target: str) -> Blob:
+        """Give a blob another path; a move that was already made is no error.
+
+        Raises `ConflictError` if something else is at the blob's path by now, which stays, or `NotFoundError`.
+        """
+        old, new = self._path(blob.path), self._path(target)
+        found = self._blob(old)
+        if found and found.etag == blob.etag:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # Another one made the same move just now.
+                old.replace(new)
+        elif found:
+            raise _replaced(blob)
+        moved = self._blob(new)
+        if moved is None:
+            raise self._missing(blob.path)
+        if found and moved.etag != blob.etag:
+            # It was replaced between the look and the move: what came goes back, unless yet another one came.
+            new.unlink() if old.exists() else new.replace(old)
+            raise _replaced(blob)
+        return moved
 
     def url(self, path: str) -> str:
         """The blob's file URL."""
@@ -115,3 +127,7 @@ class LocalStorage:
 
     def _missing(self, path: str) -> NotFoundError:
         return NotFoundError(f"there is no blob {path!r} in {self._root}")
+
+
+def _replaced(blob: Blob) -> ConflictError:
+    return ConflictError(f"blob {blob.path!r} was replaced before it was moved: what replaced it stays where it is")

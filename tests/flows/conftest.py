@@ -117,7 +117,7 @@ def data(landed: Callable[[str, bytes], str], loop_platform: Platform) -> int:
     blob = loop_platform.storage.stat(landed("seed.csv", seed_csv()))
     rows = pa.Table.from_pandas(catalog.load("diabetes").seed_data(), preserve_index=False)
     loop_platform.datasets.append("diabetes", rows.to_reader(), batch_id(blob))
-    loop_platform.storage.move(blob.path, resting_place(blob, "Accepted"))
+    loop_platform.storage.move(blob, resting_place(blob, "Accepted"))
     return loop_platform.datasets.version("diabetes").version
 
 

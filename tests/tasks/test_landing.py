@@ -31,7 +31,7 @@ def test_what_was_filed_is_landed_anew(platform: Platform, tmp_path: Path) -> No
     file = tmp_path / "rows.csv"
     file.write_bytes(b"age\n1\n")
     first = land(file, "diabetes")
-    platform.storage.move(first.path, "accepted/diabetes/x/rows.csv")
+    platform.storage.move(first, "accepted/diabetes/x/rows.csv")
     assert land(file, "diabetes").etag != first.etag
 
 

@@ -253,8 +253,7 @@ def test_what_nobody_can_understand_is_set_aside_at_once_and_the_next_is_heard(
 
 
 def test_an_arrival_that_was_moved_on_is_over(arrivals: QueueArrivals, storage: Storage, queue: QueueClient) -> None:
-    storage.write(PATH, b"a\n")
-    storage.move(PATH, "accepted/diabetes/rows.csv")
+    storage.move(storage.write(PATH, b"a\n"), "accepted/diabetes/rows.csv")
     arrivals.handle(failing(AssertionError("it was told")))
     assert waiting(queue) == 0
 

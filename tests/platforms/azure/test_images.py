@@ -19,6 +19,7 @@ from platforms.azure.images import AzureImages
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
+from platforms.protocols import Storage
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import CONTAINER, BuildError, Builds
@@ -78,13 +79,17 @@ def test_a_context_is_built_once(images: AzureImages, store: ImageStore, context
     assert images.pull_reference(second) == images.pull_reference(first)
 
 
+def lose_record(storage: Storage, image: Image) -> None:
+    storage.move(storage.stat(f"images/diabetes/{image.digest}.json"), f"lost/{image.digest}")
+
+
 @pytest.mark.long
 def test_a_build_whose_record_was_lost_is_found_again(
     images: AzureImages, store: ImageStore, context: Path, workspace: Workspace
 ) -> None:
     image = images.build(context, "diabetes", 1)
     reference = images.pull_reference(image)
-    workspace.storage.move(f"images/diabetes/{image.digest}.json", f"lost/{image.digest}")
+    lose_record(workspace.storage, image)
     with pytest.raises(NotFoundError, match="was never built in registry ridgelineoffline"):
         images.pull_reference(image)
     assert images.build(context, "diabetes", 1) == image
@@ -112,7 +117,7 @@ def test_an_image_that_was_purged_is_built_again(
 ) -> None:
     image = images.build(context, "diabetes", 1)
     if not recorded:
-        workspace.storage.move(f"images/diabetes/{image.digest}.json", f"lost/{image.digest}")
+        lose_record(workspace.storage, image)
     store.purge(f"ridgelineoffline.azurecr.io/{image.name}")
     assert images.build(context, "diabetes", 1) == image
     assert store.locate(images.pull_reference(image))

@@ -17,6 +17,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.azure.texts import Texts
 from platforms.errors import PlatformError
+from platforms.values import Blob
 from tests.emulator.faults import Fault, Kind
 from tests.emulator.world import World
 from tests.platforms.azure.faulty import KINDS
@@ -60,23 +61,23 @@ def test_a_large_file_arrives_in_parts_and_whole(settings: AzureSettings, world:
 
 
 def test_of_movers_at_once_none_fails(storage: BlobStorage) -> None:
-    storage.write("landing/x", b"1")
+    blob = storage.write("landing/x", b"1")
     with ThreadPoolExecutor(4) as pool:
-        moved = list(pool.map(lambda _: storage.move("landing/x", "accepted/x").path, range(4)))
+        moved = list(pool.map(lambda _: storage.move(blob, "accepted/x").path, range(4)))
     assert moved == ["accepted/x"] * 4
     assert [blob.path for blob in storage.list("")] == ["accepted/x"]
 
 
 def test_what_replaces_a_blob_while_it_is_moved_stays(storage: BlobStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage.write("landing/x", b"old")
+    blob = storage.write("landing/x", b"old")
     remove = BlobStorage._remove
 
-    def replaced_first(self: BlobStorage, path: str, etag: str) -> None:
-        self.write(path, b"new")
-        remove(self, path, etag)
+    def replaced_first(self: BlobStorage, blob: Blob) -> None:
+        self.write(blob.path, b"new")
+        remove(self, blob)
 
     monkeypatch.setattr(BlobStorage, "_remove", replaced_first)
-    storage.move("landing/x", "accepted/x")
+    storage.move(blob, "accepted/x")
     with storage.open("landing/x") as landed, storage.open("accepted/x") as accepted:
         assert (landed.read(), accepted.read()) == (b"new", b"old")
 
@@ -85,8 +86,8 @@ def test_what_replaces_a_blob_while_it_is_moved_stays(storage: BlobStorage, monk
 def test_requests_that_fail_for_a_while_are_sent_again(storage: BlobStorage, world: World, kind: Kind) -> None:
     fault = Fault(kind, path=f"/{storage_container(storage)}/", times=3)
     with world.faults.on(fault):
-        storage.write("landing/x", b"content")
-        assert storage.move("landing/x", "accepted/x").size == 7
+        blob = storage.write("landing/x", b"content")
+        assert storage.move(blob, "accepted/x").size == 7
         with storage.open("accepted/x") as reader:
             assert reader.read() == b"content"
     assert fault.hits == 3
@@ -101,10 +102,10 @@ def test_as_long_as_the_service_asks_for_it_is_left_alone(storage: BlobStorage, 
 
 
 def test_a_move_whose_answers_are_lost_is_one_move(storage: BlobStorage, world: World) -> None:
-    storage.write("landing/x", b"content")
+    blob = storage.write("landing/x", b"content")
     path = f"/{storage_container(storage)}/"
     with world.faults.on(Fault("drop-answer", path, "PUT"), Fault("drop-answer", path, "DELETE")):
-        storage.move("landing/x", "accepted/x")
+        storage.move(blob, "accepted/x")
     assert [blob.path for blob in storage.list("")] == ["accepted/x"]
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from platforms.errors import NotFoundError, PlatformError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.protocols import Storage
+from platforms.values import Blob
 
 
 class StorageContract:
@@ -38,12 +39,19 @@ class StorageContract:
         assert source.exists()
 
     def test_a_move_can_be_repeated(self, storage: Storage) -> None:
-        storage.write("landing/x", b"1")
-        moved = storage.move("landing/x", "quarantine/deep/x")
-        assert storage.move("landing/x", "quarantine/deep/x") == moved
+        blob = storage.write("landing/x", b"1")
+        moved = storage.move(blob, "quarantine/deep/x")
+        assert storage.move(blob, "quarantine/deep/x") == moved
         assert storage.list("landing") == []
         with pytest.raises(NotFoundError, match="landing/y"):
-            storage.move("landing/y", "quarantine/y")
+            storage.move(Blob("landing/y", 1, blob.etag), "quarantine/y")
+
+    def test_what_replaced_a_blob_is_not_moved(self, storage: Storage) -> None:
+        blob = storage.write("landing/x", b"old")
+        newer = storage.write("landing/x", b"new")
+        with pytest.raises(ConflictError, match=r"'landing/x'.* was replaced"):
+            storage.move(blob, "accepted/x")
+        assert storage.list("") == [newer]
 
     @pytest.mark.parametrize("path", ["none", "folder", "file/below"])
     def test_what_is_not_there_is_named(self, storage: Storage, path: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms.errors import PlatformError
+from platforms.errors import ConflictError, PlatformError
 from platforms.local.storage import LocalStorage
 from tests.platforms.contracts.storage import StorageContract
 
@@ -21,6 +21,27 @@ def test_half_written_files_are_not_listed(tmp_path: Path) -> None:
     assert storage.list("") == []
     with pytest.raises(PlatformError, match="is reserved"):
         storage.write("a/.tmp-0", b"")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_replaces_a_blob_in_the_moment_it_is_moved_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    storage, replace = LocalStorage(tmp_path), Path.replace
+    blob = storage.write("landing/x", b"old")
+
+    def late(self: Path, target: Path) -> None:
+        monkeypatch.undo()
+        storage.write("landing/x", b"new")
+        replace(self, target)
+        if again:
+            storage.write("landing/x", b"newest")
+
+    monkeypatch.setattr(Path, "replace", late)
+    with pytest.raises(ConflictError, match="'landing/x' was replaced"):
+        storage.move(blob, "accepted/x")
+    assert (tmp_path / "landing" / "x").read_bytes() == (b"newest" if again else b"new")
+    assert not (tmp_path / "accepted" / "x").exists()
 
 
 def test_a_failed_upload_leaves_nothing(tmp_path: Path) -> None:
