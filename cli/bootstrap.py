@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 from cli.chain import ChainError, Follower, Report, Stage, refusal
+from platforms.local import control
 from platforms.selection import current
 from platforms.settings import Settings
 from platforms.values import Blob
@@ -21,11 +22,16 @@ def settle(settings: Settings, report: Report, deadline: float, since: datetime)
     Every run that was missing or landed is waited for, and a release that failed its tests after `since` is an error.
     Raises `ChainError` with what is wrong with each recipe, `PublishError` when Prefect refuses a deployment.
     """
-    publish(catalog.names(), f"{settings.prefect_url}/api")
+    publish_all(settings)
     report("deployments are published")
     problems = [_problem(recipe, report, deadline, since) for recipe in catalog.names()]
     if any(problems):
         raise ChainError("\n".join(filter(None, problems)))
+
+
+def publish_all(settings: Settings) -> None:
+    """Publish the deployments of every recipe by the services that run here; raises `PublishError`."""
+    publish(catalog.names(), f"{settings.prefect_url}/api", python=control.python(settings))
 
 
 def _problem(recipe: str, report: Report, deadline: float, since: datetime) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from cli.bootstrap import land_rows
+from cli.bootstrap import land_rows, publish_all
 from cli.chain import Follower, Report, Stage
 from platforms.endpoint_keys import api_key
 from platforms.errors import PlatformError
@@ -19,7 +19,6 @@ from platforms.selection import current
 from platforms.settings import Settings
 from platforms.values import EndpointStatus, JournalEntry
 from recipes import catalog
-from tasks.publishing import publish
 from tasks.starting import start_retrain
 
 RECIPE: Final = "diabetes"
@@ -37,7 +36,7 @@ def play(settings: Settings, report: Report) -> None:
     """Run the three chapters; raises `StoryError`, or `ChainError` when a run fails."""
     if current().journal.entries(RECIPE):
         raise StoryError(f"the demo begins with nothing, but {RECIPE} has a journal: go on by `ridgeline up`")
-    publish(catalog.names(), f"{settings.prefect_url}/api")
+    publish_all(settings)
     report(f"a first batch of {FIRST_ROWS} rows lands")
     _expect("released", _land("first.csv", slice(FIRST_ROWS), report))
     report("the remaining rows land")

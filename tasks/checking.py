@@ -51,7 +51,7 @@ class Command:
 def commands(tests: str, coverage: float) -> list[Command]:
     """The checks of the code; `tests` is what follows `pytest` on a command line, `coverage` a percentage."""
     python = sys.executable, "-m"
-    limit = ("-n", "2", "--cov", f"--cov-fail-under={coverage:g}", "--cov-report=", "-q")
+    limit = ("-n", "2", "--cov", f"--cov-fail-under={coverage:g}", "--cov-report=", "-q", "-rfE")
     return [
         Command("style", (*python, "ruff", "check", ".")),
         Command("format", (*python, "ruff", "format", "--check", ".")),

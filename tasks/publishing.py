@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from tasks import revision
 ROOT: Final = revision.ROOT
 DEFINITION: Final = ROOT / "prefect.yaml"
 DEFAULT_RECIPE: Final = "diabetes"
+PYTHON: Final = (sys.executable, "-m")
 
 Node = Mapping[str, "Node"] | list["Node"] | str | int | float | bool | None
 
@@ -79,10 +80,11 @@ def server_url() -> str:
     raise PublishError("no Prefect server is known here: start one by `ridgeline up`, which names it in .env")
 
 
-def publish(recipes: Iterable[str], api_url: str, version: str | None = None) -> None:
+def publish(recipes: Iterable[str], api_url: str, version: str | None = None, python: Sequence[str] = PYTHON) -> None:
     """Create or update the deployments of all recipes on the server, and their work pool; raises `PublishError`.
 
-    Their version is the given one, or else that of the code as it stands.
+    Their version is the given one, or else that of the code as it stands. `python` begins the command line of
+    Prefect's own program: what runs the module that is named next.
     """
     settings, recipes = Settings(), list(recipes)
     _offer_pool(settings, api_url)
@@ -92,7 +94,7 @@ def publish(recipes: Iterable[str], api_url: str, version: str | None = None) ->
         file = Path(folder) / "prefect.yaml"
         file.write_text(yaml.safe_dump(definition, sort_keys=False))
         done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
+            [*python, "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)],
             cwd=ROOT,
             env=os.environ | {"PREFECT_API_URL": api_url, "PWD": str(ROOT)},
             capture_output=True,

@@ -13,7 +13,7 @@ import psutil
 from filelock import FileLock
 
 from platforms.errors import PlatformError
-from platforms.local import ports, processes, record, services, supervisor_lock
+from platforms.local import launch_client, ports, processes, record, services, sockets, supervisor_lock
 from platforms.settings import ROOT, Settings
 
 PROGRAM = (sys.executable, "-m", "platforms.local.supervisor")
@@ -40,6 +40,11 @@ def adopt(settings: Settings) -> None:
     os.environ.update(names)
     if prefect := sys.modules.get("prefect.context"):
         prefect.refresh_global_settings_context()
+
+
+def python(settings: Settings) -> tuple[str, ...]:
+    """How to run a module, named next, in a fork of the launcher; without a launcher, in a process of its own."""
+    return launch_client.command(str(sockets.launcher(settings.state_dir)))
 
 
 def start(settings: Settings, report: Report, *, tied: bool = False) -> bool:

@@ -13,6 +13,11 @@ import sys
 from types import FrameType
 
 
+def command(launcher: str) -> tuple[str, ...]:
+    """How a command line begins that goes on with a module and its arguments, to be run by the launcher."""
+    return sys.executable, "-S", "-E", "-s", os.path.abspath(__file__), launcher
+
+
 def main() -> None:
     """Hand over to the launcher and end as the fork ends."""
     path, *arguments = sys.argv[1:]

@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import get_current_settings
 from prefect.workers.process import ProcessWorker
 
-from platforms.local import lost_runs
+from platforms.local import launch_client, lost_runs
 from platforms.settings import ROOT, Settings
 
 BEAT = 2.0
@@ -41,9 +41,7 @@ def template(launcher: str | None) -> dict[str, object]:
     properties = result["variables"]["properties"]
     properties["working_dir"]["default"] = str(ROOT)
     if launcher:
-        client = Path(__file__).with_name("launch_client.py")
-        command = [sys.executable, "-S", "-E", "-s", str(client), launcher, "prefect.engine"]
-        properties["command"]["default"] = shlex.join(command)
+        properties["command"]["default"] = shlex.join((*launch_client.command(launcher), "prefect.engine"))
     return result
 
 

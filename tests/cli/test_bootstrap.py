@@ -67,7 +67,7 @@ def world(script: Script, monkeypatch: pytest.MonkeyPatch) -> Facts:
     platform = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made)
     for module in (bootstrap, areas):
         monkeypatch.setattr(module, "current", lambda: platform)
-    monkeypatch.setattr(bootstrap, "publish", lambda *_: None)
+    monkeypatch.setattr(bootstrap, "publish_all", lambda _: None)
     monkeypatch.setattr(catalog, "names", lambda: ["diabetes"])
     return made
 

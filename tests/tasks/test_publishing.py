@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -68,10 +69,11 @@ def test_a_recipe_that_does_not_load_is_told_instead_of_a_transcript(monkeypatch
             raise RecipeError("recipes/wine calls itself 'diabetes'")
 
     monkeypatch.setattr(publishing, "_offer_pool", lambda *_: None)
-    refused = SimpleNamespace(run=lambda *_, **__: subprocess.CompletedProcess([], 1, "Deploying", "Traceback"))
-    monkeypatch.setattr(publishing, "subprocess", refused)
+    refused = Mock(return_value=subprocess.CompletedProcess([], 1, "Deploying", "Traceback"))
+    monkeypatch.setattr(publishing, "subprocess", SimpleNamespace(run=refused))
     with pytest.raises(PublishError, match="prefect deploy ended with 1:\nDeployingTraceback"):
-        publish(["diabetes"], "http://127.0.0.1:9/api")
+        publish(["diabetes"], "http://127.0.0.1:9/api", python=("launcher", "socket"))
+    assert refused.call_args[0][0][:5] == ["launcher", "socket", "prefect", "--no-prompt", "deploy"]
     monkeypatch.setattr(catalog, "load", load)
     with pytest.raises(PublishError, match=r"^recipes/wine calls itself 'diabetes'$"):
         publish(["diabetes", "wine"], "http://127.0.0.1:9/api")

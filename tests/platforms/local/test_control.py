@@ -184,3 +184,8 @@ def test_two_who_look_do_not_take_each_other_for_a_supervisor(settings: Settings
     with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(2) as pool:
         patched.setattr(fcntl, "flock", together)
         assert list(pool.map(control.supervised, [settings.state_dir] * 2)) == [False, False]
+
+
+def test_where_no_launcher_runs_modules_are_run_all_the_same(settings: Settings) -> None:
+    done = subprocess.run([*control.python(settings), "calendar", "2026", "11"], capture_output=True, text=True)
+    assert done.stdout.splitlines()[0].strip() == "November 2026"
