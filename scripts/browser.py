@@ -32,6 +32,12 @@ FLAGS: Final = (
     "--remote-debugging-port=0",
 )
 POLL: Final = 0.2
+FIELD: Final = """label => {
+    let part = [...document.querySelectorAll('label')].find(found => found.innerText.trim().startsWith(label));
+    while (part && !part.querySelector('input, textarea')) part = part.parentElement;
+    return part && part.querySelector('input, textarea');
+}"""
+"""A function that finds the field next to a label."""
 
 
 class BrowserError(Exception):
@@ -71,15 +77,13 @@ class Page:
         if not self._evaluate(script):
             raise BrowserError(f"there is no {text!r} to click on")
 
+    def value(self, label: str) -> str:
+        """What stands in the field under the first label that begins with `label`; empty if there is none."""
+        return str(self._evaluate(f"(({FIELD})({json.dumps(label)}) || {{value: ''}}).value"))
+
     def fill(self, label: str, value: str) -> None:
         """Type `value` over what stands in the field under the first label that begins with `label`."""
-        script = (
-            f"(() => {{ const label = {json.dumps(label)};"
-            "let around = [...document.querySelectorAll('label')].find(e => e.innerText.trim().startsWith(label));"
-            "while (around && !around.querySelector('input,textarea')) around = around.parentElement;"
-            "const field = around && around.querySelector('input,textarea');"
-            "if (field) { field.focus(); field.select(); } return !!field; })()"
-        )
+        script = f"(f => {{ if (f) {{ f.focus(); f.select(); }} return !!f; }})(({FIELD})({json.dumps(label)}))"
         if not self._evaluate(script):
             raise BrowserError(f"there is no field {label!r} to fill; the page shows: {self.text()[:2000]!r}")
         self._call("Input.insertText", text=value)

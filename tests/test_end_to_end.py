@@ -114,7 +114,7 @@ def people_start_a_run_by_its_form(page: Page, url: str) -> None:
     """What was typed arrives as a number, and so much regularisation makes a worse model."""
     deployment = httpx.get(f"{url}/api/deployments/name/retrain/diabetes", trust_env=False).json()
     page.open(f"{url}/deployments/deployment/{deployment['id']}/run")
-    page.wait_for("alpha (Optional)")
+    wait_for(lambda: page.value("alpha") == "0.4", 30)  # What is typed before the defaults come is lost.
     page.fill("alpha", "30.5")
     page.click("Submit")
     page.wait_for("scheduled to start now")
