@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
     gc.freeze()
     listener = Listener(_socket(settings), hub)
     _announce(settings, listener)
-    await _run(hub, lambda: _upkeep(recorder, keys, router), stop)
+    await _run(hub, lambda: _upkeep(settings, recorder, keys, router), stop)
     router.draining = True
     emit("info", "draining", connections=len(hub.connections))
     hub.start_drain(asyncio.get_running_loop().time())
@@ -98,13 +98,20 @@ def _announce(settings: Settings, listener: Listener) -> None:
     host, port = listener.address
     emit("info", f"ready on {host}:{port}, model version {settings.model_version}", pid=os.getpid())
     if settings.ready_fd is not None:
-        with suppress(BrokenPipeError):
-            os.write(settings.ready_fd, b"1")
-        os.close(settings.ready_fd)
+        os.set_blocking(settings.ready_fd, False)
+        _give_sign(settings.ready_fd)
 
 
-def _upkeep(recorder: Recorder, keys: KeysFile, router: Router) -> None:
+def _give_sign(descriptor: int) -> None:
+    """Tell the supervisor that the loop turns; one that does not listen keeps nobody from answering."""
+    with suppress(BlockingIOError, BrokenPipeError):
+        os.write(descriptor, b"1")
+
+
+def _upkeep(settings: Settings, recorder: Recorder, keys: KeysFile, router: Router) -> None:
     """What is done twice a second."""
+    if settings.ready_fd is not None:
+        _give_sign(settings.ready_fd)
     recorder.tick()
     try:
         if keys.refresh():

@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of an inherited listening socket."""
 
     ready_fd: Descriptor | None = None
-    """Descriptor that gets one byte, and is closed, as soon as requests are answered."""
+    """Descriptor of a pipe that gets a byte as soon as requests are answered, and two a second from then on."""
 
     alive_fd: Descriptor | None = None
     """Descriptor of a pipe whose end-of-file means that the supervisor is gone: drain and exit."""

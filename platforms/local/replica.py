@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Mapping
@@ -13,11 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from platforms.errors import NotReadyError, NotStartedError
+from platforms.local.pulse import Pulse
 
 LAST_LINES: Final = 20
 SOON_SECONDS: Final = 10.0
 """A replica that dies earlier after its start waits before the next one."""
 LONGEST_PAUSE_SECONDS: Final = 10.0
+HUNG_SECONDS: Final = 30.0
+"""A replica that gives no sign of life for so long is killed; in health it gives two a second."""
 KILL_SECONDS: Final = 1.0
 """How much later than its drain time-out a replica is killed."""
 
@@ -44,6 +46,7 @@ class Replica:
         self._launch = launch
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
+        self._pulse: Pulse | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     @property
@@ -64,28 +67,31 @@ class Replica:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         await self._end(signal.SIGTERM)
+        self._forget_pulse()
 
     async def _spawn(self) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        ready, child = os.pipe()
+        self._forget_pulse()
+        self._pulse = pulse = Pulse()
         try:
             with self._log.open("ab") as log:
                 offset = log.tell()
-                self._process = await self._execute(child, log.fileno())
-            os.close(child)
-            child = -1
-            reason = await self._await_ready(ready)
+                self._process = await self._execute(pulse.writer, log.fileno())
+            pulse.close_writer()
+            reason = await self._await_ready(pulse)
         except BaseException:
+            pulse.close_writer()
             await asyncio.shield(self._end(signal.SIGKILL))
             raise
-        finally:
-            os.close(ready)
-            if child >= 0:
-                os.close(child)
         if reason:
             await self._end(signal.SIGKILL)
             raise NotReadyError(f"replica {self.name} {reason}; its last lines in {self._log}:\n{self._tail(offset)}")
         self.ready = True
+
+    def _forget_pulse(self) -> None:
+        if self._pulse is not None:
+            self._pulse.close()
+            self._pulse = None
 
     async def _execute(self, ready: int, log: int) -> asyncio.subprocess.Process:
         launch = self._launch
@@ -107,19 +113,13 @@ class Replica:
         except OSError as error:
             raise NotStartedError(f"replica {self.name} cannot start {launch.python}: {error}") from error
 
-    async def _await_ready(self, descriptor: int) -> str:
-        """Wait for the ready byte; returns why it did not come, or nothing."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(descriptor, _settle, answer)
+    async def _await_ready(self, pulse: Pulse) -> str:
+        """Wait for the first sign of life; returns why it did not come, or nothing."""
         try:
             async with asyncio.timeout(self._launch.ready_timeout):
-                await answer
+                return "" if await pulse.first() else "ended before it was ready"
         except TimeoutError:
             return f"was not ready after {self._launch.ready_timeout:g} s (RIDGELINE_READY_TIMEOUT)"
-        finally:
-            loop.remove_reader(descriptor)
-        return "" if os.read(descriptor, 1) else "ended before it was ready"
 
     async def _keep(self) -> None:
         """Start again whenever the process dies, later and later if it dies soon."""
@@ -134,8 +134,15 @@ class Replica:
                 await self._spawn()
 
     async def _wait(self) -> None:
-        if self._process is not None:
-            await self._process.wait()
+        """Return when the process has ended, killed if it hangs."""
+        process, pulse = self._process, self._pulse
+        while process is not None and process.returncode is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HUNG_SECONDS / 10):
+                    await process.wait()
+            if process.returncode is None and pulse is not None and pulse.stale(HUNG_SECONDS):
+                self._note(f"gave no sign of life for {HUNG_SECONDS:g} s and is killed")
+                await self._end(signal.SIGKILL)
 
     async def _end(self, number: signal.Signals) -> None:
         process = self._process
@@ -151,11 +158,11 @@ class Replica:
                 process.kill()
             await process.wait()
 
+    def _note(self, line: str) -> None:
+        # A full disk must not keep a replica from being started again.
+        with suppress(OSError), self._log.open("a") as log:
+            log.write(f"replica {self.name} {line}\n")
+
     def _tail(self, offset: int) -> str:
         lines = self._log.read_bytes()[offset:].decode(errors="replace").splitlines()
         return "\n".join(lines[-LAST_LINES:])
-
-
-def _settle(answer: asyncio.Future[None]) -> None:
-    if not answer.done():
-        answer.set_result(None)

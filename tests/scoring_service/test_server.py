@@ -27,6 +27,7 @@ class Process:
     process: subprocess.Popen[bytes]
     port: int
     alive: int
+    signs: int
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=5)
@@ -62,7 +63,7 @@ def started(context: Path, folder: Path, shared: socket.socket | None = None, **
     try:
         assert select.select([ready], [], [], 20)[0]
         assert os.read(ready, 1) == b"1"
-        yield Process(process, port, alive)
+        yield Process(process, port, alive, ready)
     finally:
         process.kill()
         process.wait()
@@ -84,6 +85,15 @@ def test_serves_on_an_inherited_socket_and_drains(context: Path, tmp_path: Path)
     (log,) = (tmp_path / "logs").iterdir()
     assert log.suffix == ".jsonl"
     assert len(records(tmp_path / "logs")) == 2
+
+
+def test_gives_signs_of_life_as_long_as_it_serves(context: Path, tmp_path: Path) -> None:
+    with started(context, tmp_path) as replica:
+        for _ in range(2):
+            assert select.select([replica.signs], [], [], 5)[0]
+            assert os.read(replica.signs, 1) == b"1"
+        os.close(replica.alive)
+        assert replica.wait() == 0
 
 
 def test_a_log_segment_is_closed_at_its_age_without_traffic(context: Path, tmp_path: Path) -> None:

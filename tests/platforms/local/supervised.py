@@ -48,6 +48,10 @@ class Bench:
         (self.folder / spec.image.name / "model" / "weights.json").write_text("{}")
         return spec
 
+    def log(self, replica: str) -> str:
+        """What a replica and its supervisor have written."""
+        return (self.settings.state_dir / "logs" / "services" / f"{replica}.log").read_text()
+
     def request(self, status: EndpointStatus) -> urllib.request.Request:
         key = self.secrets.get(status.key_secret).split()[1]
         return urllib.request.Request(f"{status.url}/score", BODY, {"authorization": f"Bearer {key}"})

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from platforms.errors import PlatformError
-from platforms.local import replica_set
+from platforms.local import replica, replica_set
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.settings import Settings
@@ -102,6 +102,19 @@ def test_a_killed_replica_comes_back_and_the_other_answers(bench: Bench) -> None
         assert load.answers["answered"] > 10
         assert load.answers.total() - load.answers["answered"] <= 5
         wait_for(lambda: bench.endpoints.status("diabetes", "prod") == status)
+
+
+def test_a_replica_that_hangs_is_killed_and_the_other_answers(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica, "HUNG_SECONDS", 1.5)
+    with bench.supervised():
+        status = bench.endpoints.apply(bench.spec(1))
+        hung, other = _pid(bench, 0), _pid(bench, 1)
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        wait_for(lambda: _replaced(bench, hung))
+        assert bench.predict(status) == 1.0
+        assert _pid(bench, 1) == other
+        assert "prod-diabetes-0 gave no sign of life for 1.5 s" in bench.log("prod-diabetes-0")
 
 
 def _pid(bench: Bench, index: int) -> int | None:
