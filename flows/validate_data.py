@@ -27,7 +27,7 @@ def validate_data(path: str, recipe: str = "diabetes", allow_shift: bool = False
     is moved last, and a blob that was moved has its outcome beside it.
     """
     with archived(recipe), locked(recipe, "data"), scratch() as folder:
-        blob = data.find_batch(path)
+        blob = data.find_batch(recipe, path)
         if blob is None:
             outcome = validation_report.outcome_of(data.filed_report(recipe, path))
         else:

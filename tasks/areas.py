@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -36,6 +36,12 @@ def blob_at(path: str) -> Blob | None:
         return None
 
 
+def recipe_of(path: str, areas: Collection[str] = (LANDING,)) -> str | None:
+    """The recipe below whose folder a path is, None if that is in none of these areas."""
+    parts = PurePosixPath(path).parts
+    return parts[1] if len(parts) > 2 and parts[0] in areas else None
+
+
 def landed(recipe: str) -> list[Blob]:
     """The blobs of a recipe that wait and can be validated."""
     return [blob for blob in current().storage.list(f"{LANDING}/{recipe}/") if is_text(blob.path)]
@@ -55,7 +61,7 @@ def filed_batches(recipe: str) -> list[Mapping[str, Any]]:
     storage = current().storage
     blobs = [blob for area in AREAS.values() for blob in storage.list(f"{area}/{recipe}/")]
     filed = {blob.path for blob in blobs}
-    reports = [_report(path) for path in filed if path.removesuffix(REPORT) in filed - {path}]
+    reports = [_report(path) for path in filed if path.endswith(REPORT) and path.removesuffix(REPORT) in filed]
     return sorted(reports, key=lambda report: str(report["time"]))
 
 

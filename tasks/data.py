@@ -9,15 +9,22 @@ from typing import Any
 
 from prefect import task
 
-from platforms.errors import ConflictError, NotFoundError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.selection import current
 from platforms.values import Blob, DatasetVersion
-from tasks.areas import REPORT, batch_id, blob_at, filed_batches, resting_place
+from tasks.areas import AREAS, LANDING, REPORT, batch_id, blob_at, filed_batches, recipe_of, resting_place
 
 
 @task
-def find_batch(path: str) -> Blob | None:
-    """The blob that waits, or None if there is none."""
+def find_batch(recipe: str, path: str) -> Blob | None:
+    """The blob that waits, or that was set aside and is looked at again; None if there is none.
+
+    Raises `PlatformError` for any other place: what is there is no batch, and must not be moved as one.
+    """
+    areas = (LANDING, AREAS["Quarantined"])
+    if recipe_of(path, areas) != recipe:
+        places = " or ".join(f"{area}/{recipe}/" for area in areas)
+        raise PlatformError(f"{path!r} is no batch of {recipe}, which are in {places}: `ridgeline ingest` it")
     return blob_at(path)
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import PurePosixPath
+from typing import Final
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
+from prefect.exceptions import PrefectException
 
+from platforms.errors import PlatformError
 from platforms.selection import current
 from platforms.values import Blob, ModelVersion
 from tasks import facts, reconciling, starting
-from tasks.areas import is_text
+from tasks.areas import is_text, recipe_of
+from tasks.starting import Want
 
 log = logging.getLogger(__name__)
+
+ONE_SICK: Final = (PrefectException, PlatformError, OSError)
+"""What may be wrong with one recipe, and keeps the others from nothing; a server that is gone ends the whole look."""
 
 
 class Listener:
@@ -48,15 +54,14 @@ class Listener:
         The first call creates all that is missing, because nobody listened before, but no validations: a file may
         still grow, and `look` tells when it is complete.
         """
-        wants = {want.key: want for recipe in self._recipes for want in reconciling.missing(recipe)}
-        known, self._missing = self._missing, set(wants)
-        if known is None:
-            known = {key for key, want in wants.items() if want.flow != "validate-data"}
-        runs = reconciling.create(want for key, want in wants.items() if key in known)
         if self._restoring is None or self._restoring.done():
             # A rollout may take minutes, and what arrives meanwhile shall not wait for it.
             self._restoring = self._restorer.submit(self._restore)
-        return runs
+        wants = {want.key: want for recipe in self._recipes for want in _missing(recipe)}
+        known, self._missing = self._missing, set(wants)
+        if known is None:
+            known = {key for key, want in wants.items() if want.flow != "validate-data"}
+        return [run for key, want in wants.items() if key in known for run in _created(want)]
 
     def _restore(self) -> None:
         for recipe in self._recipes:
@@ -69,14 +74,18 @@ class Listener:
         if isinstance(arrival, Blob) and not is_text(arrival.path):
             log.warning("the name of %r is no UTF-8: it stays where it is, rename it", arrival.path)
             return True
-        recipe = PurePosixPath(arrival.path).parts[1] if isinstance(arrival, Blob) else arrival.recipe
+        recipe = recipe_of(arrival.path) if isinstance(arrival, Blob) else arrival.recipe
         if recipe not in self._recipes:
             log.warning("%s is of no recipe: it stays where it is", arrival)
             return True
-        if isinstance(arrival, Blob):
-            runs.append(_validate(recipe, arrival))
-            return True
-        return self._release(arrival, runs)
+        try:
+            if isinstance(arrival, Blob):
+                runs.append(_validate(recipe, arrival))
+                return True
+            return self._release(arrival, runs)
+        except ONE_SICK as error:
+            log.warning("cannot start what %s needs, will try again: %s", arrival, error)
+            return False
 
     def _release(self, model: ModelVersion, runs: list[FlowRun]) -> bool:
         """Start a release for a model that somebody else registered.
@@ -92,6 +101,22 @@ class Listener:
             return False
         runs.append(starting.first_attempt(want))
         return True
+
+
+def _missing(recipe: str) -> list[Want]:
+    try:
+        return reconciling.missing(recipe)
+    except ONE_SICK as error:
+        log.warning("cannot look what %s lacks now, will try again: %s", recipe, error)
+        return []
+
+
+def _created(want: Want) -> list[FlowRun]:
+    try:
+        return reconciling.create([want])
+    except ONE_SICK as error:
+        log.warning("cannot run %s now, will try again: %s", want.deployment, error)
+        return []
 
 
 def _validate(recipe: str, blob: Blob) -> FlowRun:

@@ -41,12 +41,13 @@ def train_candidate(
 
     What the compute says of the job besides, as that it waits for a machine, is only told.
     An automatic job is one per dataset version: a run that follows a killed one takes over its job, unless a person
-    gave it parameters of its own.
+    gave it parameters of its own. Any other is one per run and dataset version, which a run that is tried again has
+    anew.
     Raises `JobFailedError` with the job's last lines.
     """
     platform, logger = current(), run_logger()
     shared = automatic and not parameters
-    name = f"{data.recipe}-data-{data.version}" if shared else f"{data.recipe}-{run_id()}"
+    name = f"{data.recipe}-data-{data.version}" if shared else f"{data.recipe}-{run_id()}-data-{data.version}"
     job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}), {"flow_run": run_id()})
     with archive.file_of(data.recipe, "training.log").open("w", encoding="utf-8", buffering=1) as log:
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from platforms.errors import NotReadyError, NotStartedError
+from platforms.local import backoff
 from platforms.local.pulse import Pulse
 
 LAST_LINES: Final = 20
@@ -129,7 +130,7 @@ class Replica:
             await self._wait()
             self.ready = False
             deaths = deaths + 1 if time.monotonic() - started < SOON_SECONDS else 0
-            await asyncio.sleep(min(0.1 * 2**deaths, LONGEST_PAUSE_SECONDS) if deaths > 1 else 0)
+            await asyncio.sleep(backoff.pause(deaths, 0.1, LONGEST_PAUSE_SECONDS) if deaths > 1 else 0)
             with suppress(Exception):  # Whatever it is, the next try may do.
                 await self._spawn()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from platforms.local import processes
+from platforms.local import backoff, processes
 from platforms.local.accounts import Account
 from platforms.local.status import ServiceStatus
 
@@ -78,7 +78,7 @@ class Service:
             steady = self.healthy.is_set() and time.monotonic() - started > STEADY
             self.failures = 0 if steady else self.failures + 1
             self.healthy.clear()
-            await asyncio.sleep(min(0.2 * 2**self.failures, 10.0))
+            await asyncio.sleep(backoff.pause(self.failures, 0.2, 10.0))
 
     async def stop(self) -> None:
         """End the process, and kill what is left of its group."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from platforms.errors import PlatformError
 from platforms.platform import Platform
 from tasks import areas, data
 
@@ -26,3 +27,23 @@ def test_a_report_is_of_one_arrival_once_it_is_filed(platform: Platform) -> None
     assert report is not None
     assert (report["path"], report["etag"]) == (blob.path, blob.etag)
     assert areas.report_of(platform.storage.write(blob.path, b"age\n1\n")) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["tables/diabetes/part-0.parquet", "accepted/diabetes/1/x.csv", "landing/wine/x.csv", "x"]
+)
+def test_what_is_in_another_place_is_no_batch(platform: Platform, path: str) -> None:
+    platform.storage.write(path, b"age\n1\n")
+    with pytest.raises(
+        PlatformError, match="is no batch of diabetes, which are in landing/diabetes/ or quarantine/dia"
+    ):
+        data.find_batch.fn("diabetes", path)
+
+
+@pytest.mark.parametrize(
+    "path", ["landing/diabetes/x.csv", "landing/diabetes/deep/x.csv", "quarantine/diabetes/1/x.csv"]
+)
+def test_batches_are_found_where_they_wait_or_were_set_aside(platform: Platform, path: str) -> None:
+    assert data.find_batch.fn("diabetes", path) is None
+    blob = platform.storage.write(path, b"age\n1\n")
+    assert data.find_batch.fn("diabetes", path) == blob
