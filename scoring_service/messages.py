@@ -8,7 +8,14 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""The names of RFC 9110, which Python has from 3.13 on: answers and metrics must not change with it."""
+STATUS_LINES: Final = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in PHRASES.items()}
 
 
 class Request(msgspec.Struct, gc=False):

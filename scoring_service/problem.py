@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 
 import msgspec
 
-from scoring_service.messages import Response
+from scoring_service.messages import PHRASES, Response
 
 CONTENT_TYPE = b"application/problem+json"
 LISTED = 20
@@ -58,7 +57,7 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.kind = kind or HTTPStatus(status).phrase.lower().replace(" ", "_")
+        self.kind = kind or PHRASES[status].lower().replace(" ", "_")
         self.detail = detail
         self.errors = errors
         self.headers = headers
@@ -71,7 +70,6 @@ class ProblemError(Exception):
 
     def response(self, v2: bool = False) -> Response:
         """The answer to write; `v2` adds the `error` that clients of the Open Inference Protocol show."""
-        title = HTTPStatus(self.status).phrase
         error = self.detail if v2 else None
-        details = _Details(title, self.status, self.detail, "about:blank", error, self.errors)
+        details = _Details(PHRASES[self.status], self.status, self.detail, "about:blank", error, self.errors)
         return Response(self.status, msgspec.json.encode(details), CONTENT_TYPE, self.headers)

@@ -49,7 +49,7 @@ def test_curl(service: Running, options: tuple[str, ...], statuses: list[str]) -
 
 def test_curl_does_not_send_a_body_that_is_refused(service: Running) -> None:
     told, body = curl(service, "/score", "-d", "x" * 30_000, "-H", "Expect: 100-continue")
-    assert told == ["HTTP/1.1 413 Request Entity Too Large"]
+    assert told == ["HTTP/1.1 413 Content Too Large"]
     assert json.loads(body)["status"] == 413
 
 

@@ -156,7 +156,8 @@ def test_columns_may_be_nested_as_deeply_as_json_can_be_read(service: Running) -
     columns = ("[" * depth + "]" * depth for depth in range(limit - 50, limit))
     bodies = (f'{{"dataframe_split": {{"columns": [{column}], "data": []}}}}' for column in columns)
     answers = service.ask(b"".join(message(body, path="/invocations") for body in bodies))
-    assert {answer.status for answer in answers} == {400, 422}
+    # From Python 3.12 on a parser in C goes deeper than that, and none of them is refused as malformed.
+    assert {answer.status for answer in answers} - {400} == {422}
 
 
 HEADER = ",".join(NAMES)

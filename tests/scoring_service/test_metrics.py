@@ -39,7 +39,7 @@ def test_the_page_tells_what_happened(service: Running) -> None:
     assert value(page, f'scoring_latency_seconds_bucket{{{labels},route="score",le="+Inf"}}') == 3
     assert value(page, f'scoring_latency_seconds_count{{{labels},route="invocations"}}') == 1
     assert 0 < value(page, f'scoring_latency_seconds_sum{{{labels},route="score"}}') < 5
-    for kind in ("unprocessable_entity", "unauthorized", "not_found", "bad_request"):
+    for kind in ("unprocessable_content", "unauthorized", "not_found", "bad_request"):
         assert value(page, f'scoring_errors_total{{{labels},kind="{kind}"}}') == 1
     assert value(page, "scoring_log_open_segments") == 1
     assert value(page, "scoring_log_backlog_bytes") > 500

@@ -54,7 +54,7 @@ def test_a_validation_problem_lists_rows_and_fields(service: Running) -> None:
     assert answer.status == 422
     assert answer.json == {
         "type": "about:blank",
-        "title": "Unprocessable Entity",
+        "title": "Unprocessable Content",
         "status": 422,
         "detail": "row 1, field 's6': 5.0 is more than the maximum 0.3",
         "errors": [{"row": 1, "field": "s6", "message": "5.0 is more than the maximum 0.3"}],
