@@ -50,9 +50,7 @@ def archived(recipe: str) -> Iterator[None]:
         with _attached(handler):
             yield
     finally:
-        _archive(folder)
-        if lock is not None:
-            os.close(lock)
+        _archive(folder, lock)
 
 
 def file_of(recipe: str, name: str) -> Path:
@@ -70,20 +68,25 @@ def _archive_left_behind() -> None:
     for folder in _root().glob("*/*"):
         with suppress(OSError):
             if scratch.is_abandoned(folder) and (lock := scratch.hold(folder)) is not None:
-                _archive(folder)
-                os.close(lock)
+                _archive(folder, lock)
 
 
-def _archive(folder: Path) -> None:
-    """Store the logs of a run; those that cannot be stay for a later one: how the run itself ended is to be told."""
-    storage = current().storage
+def _archive(folder: Path, lock: int | None) -> None:
+    """Store the logs of a run and let go of them.
+
+    Those that cannot be stored stay for a later run: how this one ended is to be told.
+    """
     try:
+        storage = current().storage
         for file in folder.iterdir():
             storage.upload(file, f"logs/{folder.parent.name}/{folder.name}/{file.name}")
-    except PlatformError as error:
+    except (PlatformError, OSError) as error:
         run_logger().error("the log of this run is not archived, but still in %s: %s", folder, error)
-        return
-    shutil.rmtree(folder, ignore_errors=True)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 @contextmanager

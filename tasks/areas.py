@@ -56,12 +56,15 @@ def is_text(path: str) -> bool:
     return True
 
 
-def filed_batches(recipe: str) -> list[Mapping[str, Any]]:
-    """The reports of all batches that were accepted, quarantined or found to be duplicates, oldest first."""
+def filed_batches(recipe: str, name: str = "") -> list[Mapping[str, Any]]:
+    """The reports of all batches that were accepted, quarantined or found to be duplicates, oldest first.
+
+    With the `name` that a file rests under, only those of that name are read.
+    """
     storage = current().storage
-    blobs = [blob for area in AREAS.values() for blob in storage.list(f"{area}/{recipe}/")]
-    filed = {blob.path for blob in blobs}
-    reports = [_report(path) for path in filed if path.endswith(REPORT) and path.removesuffix(REPORT) in filed]
+    filed = {blob.path for area in AREAS.values() for blob in storage.list(f"{area}/{recipe}/")}
+    ending = f"/{name}{REPORT}" if name else REPORT
+    reports = [_report(path) for path in filed if path.endswith(ending) and path.removesuffix(REPORT) in filed]
     return sorted(reports, key=lambda report: str(report["time"]))
 
 
@@ -76,10 +79,13 @@ def resting_place(blob: Blob, state: str) -> str:
 
     A name so long that its report's would be too long for a file system loses its beginning.
     """
-    path = PurePosixPath(blob.path)
-    name = path.name.encode()[-LONGEST:].decode(errors="ignore")
     digest = hashlib.sha256(batch_id(blob).encode()).hexdigest()[:12]
-    return str(PurePosixPath(AREAS[state], *path.parts[1:-1], digest, name))
+    return str(PurePosixPath(AREAS[state], *PurePosixPath(blob.path).parts[1:-1], digest, resting_name(blob.path)))
+
+
+def resting_name(path: str) -> str:
+    """The name under which a file that landed at a path rests."""
+    return PurePosixPath(path).name.encode()[-LONGEST:].decode(errors="ignore")
 
 
 def _report(path: str) -> Mapping[str, Any]:

@@ -12,7 +12,17 @@ from prefect import task
 from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.selection import current
 from platforms.values import Blob, DatasetVersion
-from tasks.areas import AREAS, LANDING, REPORT, batch_id, blob_at, filed_batches, recipe_of, resting_place
+from tasks.areas import (
+    AREAS,
+    LANDING,
+    REPORT,
+    batch_id,
+    blob_at,
+    filed_batches,
+    recipe_of,
+    resting_name,
+    resting_place,
+)
 
 
 @task
@@ -57,7 +67,7 @@ def keep_report(blob: Blob, state: str, report: Mapping[str, object]) -> None:
 @task
 def filed_report(recipe: str, path: str) -> Mapping[str, Any]:
     """The newest report of a batch that landed at `path` and waits no more; raises `NotFoundError`."""
-    mine = [report for report in filed_batches(recipe) if report["path"] == path]
+    mine = [report for report in filed_batches(recipe, resting_name(path)) if report["path"] == path]
     if mine:
         return mine[-1]
     raise NotFoundError(f"there is no blob {path!r}, and none was filed from there: `ridgeline ingest` it")

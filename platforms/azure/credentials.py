@@ -46,10 +46,16 @@ def storage_identity(settings: AzureSettings) -> TokenCredential:
     block = _block(settings)
     if block is None or block.client_secret is None:
         return credential(settings)
+    secret = block.client_secret.get_secret_value()
+    return _principal(block.tenant_id, block.client_id, secret, settings.authority)
+
+
+@cache
+def _principal(tenant: str | None, client: str | None, secret: str, authority: str) -> TokenCredential:
+    """One per identity, because each keeps its tokens and its connections."""
     from azure.identity import ClientSecretCredential
 
-    secret = block.client_secret.get_secret_value()
-    return ClientSecretCredential(block.tenant_id, block.client_id, secret, authority=settings.authority)
+    return ClientSecretCredential(tenant, client, secret, authority=authority)
 
 
 def _block(settings: AzureSettings) -> AzureBlobStorageCredentials | None:

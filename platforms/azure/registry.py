@@ -8,6 +8,7 @@ the same number one gets it, and a request that is sent twice makes one version.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,11 +18,13 @@ from platforms.azure.champion import Champions
 from platforms.azure.errors import told
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
-from platforms.errors import NotFoundError
+from platforms.errors import NotFoundError, PlatformError
 from platforms.values import ModelVersion, TrainingJob
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Model
+
+log = logging.getLogger(__name__)
 
 JOB_TAG: Final = "ridgeline.job"
 VERSION_TAG: Final = "ridgeline.dataset_version"
@@ -92,13 +95,17 @@ class AzureRegistry:
     def promote(self, recipe: str, version: int, expected: int | None) -> None:
         """Point the champion at `version` if it still is `expected`; else raises `ConflictError`.
 
-        The models' stages follow the pointer, for people who look at the studio; nothing reads them.
+        The models' stages follow the pointer, for people who look at the studio; nothing reads them, so that one that
+        cannot be set is only told.
         """
         self.get(recipe, version)
         self._champions.move(recipe, version, expected)
-        self._set_stage(recipe, version, "Production")
-        if expected not in (None, version):
-            self._set_stage(recipe, expected, "Archived")
+        stages = {version: "Production"} | ({expected: "Archived"} if expected not in (None, version) else {})
+        for number, stage in stages.items():
+            try:
+                self._set_stage(recipe, number, stage)
+            except PlatformError as error:
+                log.warning("version %d of model %s is not shown as %s: %s", number, recipe, stage, error)
 
     def _create(self, job: TrainingJob, number: int, path: str, tags: Mapping[str, str]) -> ModelVersion | None:
         """Create the version; None if another job has that number."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from platforms import paths
 from platforms.azure.errors import address, told
-from platforms.errors import ConflictError, NotFoundError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.values import Blob
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ IN_MEMORY: Final = 16 << 20
 """Bytes of a blob that is read without a file on disk."""
 PARALLEL: Final = 4
 """Parts of one large blob on their way at once."""
+COPY_SECONDS: Final = 600.0
+"""How long a copy within the account may take."""
 COPY_POLL: Final = 0.5
 """Seconds between two looks at a copy that the service makes."""
 
@@ -107,10 +109,12 @@ class BlobStorage:
                 raise ConflictError(
                     f"{self._name(blob.path)} was replaced before it was moved: what replaced it stays where it is"
                 ) from None
-            while (copy := new.get_blob_properties().copy).status == "pending":
+            end = time.monotonic() + COPY_SECONDS
+            while (copy := new.get_blob_properties().copy).status == "pending" and time.monotonic() < end:
                 time.sleep(COPY_POLL)
         if copy.status not in ("success", None):
-            raise ConflictError(f"{self._name(blob.path)} was not copied to {target!r}: {copy.status_description}")
+            why = copy.status_description or f"the copy is {copy.status} after {COPY_SECONDS:g} s"
+            raise PlatformError(f"{self._name(blob.path)} was not copied to {target!r}: {why}; try again")
 
     def _remove(self, blob: Blob) -> None:
         """Delete a blob unless it was deleted or replaced already."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from platforms.errors import NotReadyError, NotStartedError
-from platforms.local import backoff
+from platforms.local import backoff, service_log
 from platforms.local.pulse import Pulse
 
 LAST_LINES: Final = 20
@@ -71,11 +71,10 @@ class Replica:
         self._forget_pulse()
 
     async def _spawn(self) -> None:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         self._forget_pulse()
         self._pulse = pulse = Pulse()
         try:
-            with self._log.open("ab") as log:
+            with service_log.opened(self._log) as log:
                 offset = log.tell()
                 self._process = await self._execute(pulse.writer, log.fileno())
             pulse.close_writer()
@@ -86,7 +85,8 @@ class Replica:
             raise
         if reason:
             await self._end(signal.SIGKILL)
-            raise NotReadyError(f"replica {self.name} {reason}; its last lines in {self._log}:\n{self._tail(offset)}")
+            told = service_log.last_lines(self._log, offset, LAST_LINES)
+            raise NotReadyError(f"replica {self.name} {reason}; its last lines in {self._log}:\n{told}")
         self.ready = True
 
     def _forget_pulse(self) -> None:
@@ -161,9 +161,5 @@ class Replica:
 
     def _note(self, line: str) -> None:
         # A full disk must not keep a replica from being started again.
-        with suppress(OSError), self._log.open("a") as log:
-            log.write(f"replica {self.name} {line}\n")
-
-    def _tail(self, offset: int) -> str:
-        lines = self._log.read_bytes()[offset:].decode(errors="replace").splitlines()
-        return "\n".join(lines[-LAST_LINES:])
+        with suppress(OSError), service_log.opened(self._log) as log:
+            log.write(f"replica {self.name} {line}\n".encode())

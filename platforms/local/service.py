@@ -9,13 +9,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
-from platforms.local import backoff, processes
+from platforms.local import backoff, processes, service_log
 from platforms.local.accounts import Account
 from platforms.local.status import ServiceStatus
 
-LOG_LIMIT = 10 * 2**20
 CHECK_TIMEOUT = 5.0
 PATIENCE = 5
 """How many checks in a row a healthy service may miss before it counts as hung and is killed."""
@@ -106,7 +104,7 @@ class Service:
 
     async def _start(self) -> asyncio.subprocess.Process:
         account = self.spec.account
-        with self._log() as log:
+        with service_log.opened(self.spec.log) as log:
             return await asyncio.create_subprocess_exec(
                 *self.spec.command,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -141,14 +139,7 @@ class Service:
                 return await self.spec.check()
         return False
 
-    def _log(self) -> BinaryIO:
-        log = self.spec.log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        if log.exists() and log.stat().st_size > LOG_LIMIT:
-            log.replace(log.with_suffix(".log.1"))
-        return log.open("ab")
-
     def _note(self, text: str) -> None:
         """Say it in the service's log; a full disk must not end who keeps the service."""
-        with contextlib.suppress(OSError), self._log() as log:
+        with contextlib.suppress(OSError), service_log.opened(self.spec.log) as log:
             log.write(f"--- {self.spec.name} {text}\n".encode())

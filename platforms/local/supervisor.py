@@ -17,6 +17,7 @@ from typing import IO
 
 import psutil
 
+from platforms import selection
 from platforms.errors import PlatformError
 from platforms.local import control, processes, record, releases, services, supervisor_lock
 from platforms.local.replicas import ReplicaSets
@@ -167,7 +168,7 @@ async def _supervise(settings: Settings) -> None:
 
 def _restore(settings: Settings, replicas: ReplicaSets) -> None:
     try:
-        replicas.restore(releases.recorded(settings))
+        replicas.restore(releases.recorded(settings) if selection.duties(settings).serves else ())
     except (PlatformError, OSError) as error:
         print(f"the endpoints serve what they served last, the journal cannot tell: {error}", file=sys.stderr)
 

@@ -53,11 +53,12 @@ def test_a_killed_runs_log_is_stored_by_the_next_one(platform: Platform, setting
     assert (fresh.exists(), held.exists()) == (True, True)
 
 
+@pytest.mark.parametrize("error", [PlatformError("there is no container yet"), OSError("the disk is full")])
 def test_a_log_that_cannot_be_stored_stays_for_a_later_run(
-    platform: Platform, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    platform: Platform, settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_: object) -> None:
-        raise PlatformError("there is no container yet")
+        raise error
 
     with monkeypatch.context() as broken:
         broken.setattr(type(platform.storage), "upload", refuse)

@@ -41,6 +41,20 @@ def test_a_block_with_an_address(blocked: AzureSettings, world: World, prefect_s
     assert options(blocked)["azure_endpoint"] == world.storage.blob_endpoint
 
 
+def test_a_block_with_a_principal_signs_in_as_one_identity(blocked: AzureSettings, prefect_server: None) -> None:
+    save(
+        AzureBlobStorageCredentials(
+            account_url="https://data1.blob.core.windows.net/",
+            tenant_id="11111111-1111-1111-1111-111111111111",
+            client_id="pipeline",
+            client_secret=SecretStr("hidden"),
+        )
+    )
+    identity = credentials.storage_identity(blocked)
+    assert identity is credentials.storage_identity(blocked)
+    assert identity is not credentials.credential(blocked)
+
+
 def test_every_adapter_finds_the_account_of_a_block(
     blocked: AzureSettings, world: World, prefect_server: None
 ) -> None:

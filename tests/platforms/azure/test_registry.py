@@ -66,6 +66,24 @@ def test_the_model_is_an_mlflow_model_whose_stage_follows_the_champion(
     assert "/model/r:2/details?" in registry.url("r", 2)
 
 
+def test_a_stage_that_cannot_be_shown_keeps_no_champion_from_its_place(
+    registry: AzureRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PlatformError("the workspace does not answer")
+
+    folder = outputs(tmp_path / "o")
+    for number in (1, 2):
+        registry.register(job(f"r-{number}"), folder, {})
+    registry.promote("r", 1, None)
+    monkeypatch.setattr(registry, "_set_stage", refuse)
+    registry.promote("r", 2, 1)
+    champion = registry.champion("r")
+    assert champion is not None
+    assert champion.version == 2
+    assert "version 1 of model r is not shown as Archived: the workspace does not answer" in caplog.text
+
+
 def test_an_archived_version_keeps_its_number(
     registry: AzureRegistry, machine_learning: MachineLearning, tmp_path: Path
 ) -> None:

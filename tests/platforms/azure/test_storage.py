@@ -6,12 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from azure.storage.blob import AccountSasPermissions, ContainerClient, ResourceTypes, generate_account_sas
+from azure.storage.blob import AccountSasPermissions, BlobClient, ContainerClient, ResourceTypes, generate_account_sas
 from pydantic import SecretStr
 
 from platforms.azure import clients, lease
+from platforms.azure import storage as module
 from platforms.azure.errors import line
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
@@ -80,6 +82,25 @@ def test_what_replaces_a_blob_while_it_is_moved_stays(storage: BlobStorage, monk
     storage.move(blob, "accepted/x")
     with storage.open("landing/x") as landed, storage.open("accepted/x") as accepted:
         assert (landed.read(), accepted.read()) == (b"new", b"old")
+
+
+@pytest.mark.parametrize(
+    ("copy", "why"),
+    [
+        (SimpleNamespace(status="pending", status_description=None), "the copy is pending after 0 s; try again"),
+        (SimpleNamespace(status="failed", status_description="500 of the service"), "500 of the service; try again"),
+    ],
+)
+def test_a_copy_that_does_not_succeed_leaves_the_blob_and_is_told(
+    storage: BlobStorage, monkeypatch: pytest.MonkeyPatch, copy: SimpleNamespace, why: str
+) -> None:
+    blob = storage.write("landing/x", b"content")
+    monkeypatch.setattr(module, "COPY_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobClient, "get_blob_properties", lambda _: SimpleNamespace(copy=copy))
+        with pytest.raises(PlatformError, match=f"was not copied to 'accepted/x': {why}"):
+            storage.move(blob, "accepted/x")
+    assert storage.stat("landing/x") == blob
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,6 +16,7 @@ import pytest
 
 from platforms.errors import PlatformError
 from platforms.local import service as module
+from platforms.local import service_log
 from platforms.local.service import Service, Spec
 from tests.waiting import awaited
 
@@ -222,7 +223,7 @@ def test_a_stop_before_the_start_does_nothing(tmp_path: Path) -> None:
 
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LOG_LIMIT", 3)
+    monkeypatch.setattr(service_log, "LIMIT", 3)
     log = tmp_path / "logs" / "sleeper.log"
     log.parent.mkdir()
     log.write_text("old and long")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -20,6 +21,7 @@ from platforms.local.service import Spec
 from platforms.local.status import ServiceStatus
 from platforms.local.supervisor import Supervisor
 from platforms.settings import ROOT, Settings
+from platforms.values import EndpointSpec, Image
 from tests.waiting import awaited
 
 TELLING = "trap 'echo {name} >> {file}; exit' {signals}; while true; do sleep 60 & wait; done"
@@ -187,6 +189,16 @@ def test_a_spoilt_journal_does_not_keep_the_services_down(
     monkeypatch.setattr(releases, "recorded", refuse)
     supervisor._restore(settings, Replicas())
     assert "entry 3 was changed" in capsys.readouterr().err
+
+
+def test_endpoints_of_another_platform_are_not_served_here(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, restored = EndpointSpec("diabetes", "prod", Image("diabetes:1-a", "sha256:a"), 1), Mock()
+    monkeypatch.setattr(releases, "recorded", lambda _: [spec])
+    for platform in ("local", "azure"):
+        supervisor._restore(settings.model_copy(update={"platform": platform}), restored)
+    assert [list(*call.args) for call in restored.restore.call_args_list] == [[spec], []]
 
 
 def test_a_tied_supervisor_ends_with_its_parent(settings: Settings) -> None:
