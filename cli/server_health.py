@@ -12,7 +12,6 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
-    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -25,7 +24,6 @@ from platforms.local.diagnosis import Check
 from platforms.settings import Settings
 from recipes import catalog
 from tasks import publishing, reconciling, revision, starting
-from tasks.starting import Want
 
 FINAL: Final = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 STREAK: Final = 3
@@ -44,7 +42,7 @@ def check(settings: Settings) -> Iterator[Check]:
         yield _pool(client, settings)
         published = client.read_deployments()
         yield from _deployments(published)
-        yield from _given_up(client)
+        yield from _given_up()
         yield from _failing(client, published)
 
 
@@ -97,20 +95,14 @@ def _other_commit(deployment: DeploymentResponse) -> str | None:
     return published[:12] if here and published and published != here else None
 
 
-def _given_up(client: SyncPrefectClient) -> Iterator[Check]:
+def _given_up() -> Iterator[Check]:
     """What is missing and was tried as often as `reconcile` tries."""
-    wants = [want for recipe in catalog.names() for want in reconciling.missing(recipe)]
-    for want in wants:
-        if len(runs := _attempts(client, want)) == starting.ATTEMPTS and all(_is_over(run) for run in runs):
-            text = f"{want.deployment} with {want.parameter}={want.value} failed {len(runs)} times: {_why(runs[0])}"
+    for want in (want for recipe in catalog.names() for want in reconciling.missing(recipe)):
+        if starting.is_exhausted(want):
+            runs = starting.attempts(want)
+            text = f"{want.deployment} with {want.parameter}={want.value} failed {len(runs)} times: {_why(runs[-1])}"
             again = f"prefect deployment run {want.deployment} -p {want.parameter}='{want.value}'"
             yield Check("runs", "problem", text, f"mend the cause, then `{again}`")
-
-
-def _attempts(client: SyncPrefectClient, want: Want) -> list[FlowRun]:
-    keys = [f"{want.key}#{attempt}" for attempt in range(1, starting.ATTEMPTS + 1)]
-    wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=keys))
-    return client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
 
 
 def _failing(client: SyncPrefectClient, published: Sequence[DeploymentResponse]) -> Iterator[Check]:
@@ -130,10 +122,6 @@ def _failing(client: SyncPrefectClient, published: Sequence[DeploymentResponse])
             yield Check("runs", "warning", text, "read their logs in the Prefect UI or below logs/ in the storage")
     if steady:
         yield Check("runs", "ok", f"no deployment failed {STREAK} times in a row")
-
-
-def _is_over(run: FlowRun) -> bool:
-    return run.state is not None and run.state.is_final()
 
 
 def _has_failed(run: FlowRun) -> bool:

@@ -66,7 +66,7 @@ class DeltaStore:
         return f"{self._root}/{recipe}"
 
     def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
-        """Commit a batch in one transaction and return the version that it made.
+        """Commit a batch in one transaction and return the newest version, which holds it.
 
         A batch that was accepted before, by its `batch_id` or as exactly these rows, appends nothing: then the
         current version is returned.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -16,9 +16,25 @@ import msgspec
 
 from platforms import races
 from platforms.errors import ConflictError, PlatformError
-from platforms.values import Environment, JournalEntry
+from platforms.values import EndpointSpec, Environment, Image, JournalEntry
 
 GENESIS: Final = "0" * 64
+RELEASED: Final = "released"
+"""Action after which the entry's image serves in its environment."""
+WITHDRAWN: Final = "withdrawn"
+"""Action after which an endpoint shall serve nothing until its next release."""
+
+
+def served(entries: Iterable[JournalEntry]) -> Mapping[Environment, EndpointSpec]:
+    """What each endpoint of a recipe shall serve after these entries, which are ordered from the oldest on."""
+    found: dict[Environment, EndpointSpec] = {}
+    for entry in entries:
+        where = entry.environment
+        if where and entry.action == WITHDRAWN:
+            found.pop(where, None)
+        if where and entry.action == RELEASED and entry.image and entry.model_version is not None:
+            found[where] = EndpointSpec(entry.recipe, where, Image.parse(entry.image), entry.model_version)
+    return found
 
 
 class Lines(Protocol):

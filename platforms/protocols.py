@@ -1,7 +1,7 @@
 """The ports between Ridgeline and the place it runs on. Read this file first.
 
-Tasks know nothing but these protocols, and `values` and `errors` beside them; `platforms.local` and `platforms.azure`
-implement them, and `platforms.selection` chooses one. So a task behaves the same on every platform and can be tested
+Tasks know nothing of `platforms.local` and `platforms.azure`, which implement these protocols: `platforms.selection`
+chooses one of them. So a task behaves the same on every platform and can be tested
 against one in a temporary folder.
 
 Three laws hold for every implementation:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Storage(Protocol):
-    """Blobs by path: `landing/`, `quarantine/`, `labels/`, `logs/`, `scoring-logs/`."""
+    """Blobs by path: `landing/`, `accepted/`, `quarantine/`, `duplicate/`, `logs/`, `scoring-logs/`."""
 
     def list(self, prefix: str) -> list[Blob]:
         """Every blob below `prefix`, ordered by path."""
@@ -88,7 +88,7 @@ class DatasetStore(Protocol):
     """One append-only, versioned table per recipe."""
 
     def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
-        """Commit a batch in one transaction and return the version that it made.
+        """Commit a batch in one transaction and return the newest version, which holds it.
 
         A batch that was accepted before, by its `batch_id` or as exactly these rows, appends nothing: then the
         current version is returned.

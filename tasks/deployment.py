@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import task
 
 from platforms.errors import NotReadyError, NotStartedError
+from platforms.journal import WITHDRAWN
 from platforms.selection import current
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, ModelVersion
 from tasks import facts
@@ -71,7 +72,7 @@ def rest(model: ModelVersion, status: EndpointStatus) -> None:
     if platform.endpoints.rest(model.recipe, status.environment):
         platform.journal.append(
             model.recipe,
-            facts.WITHDRAWN,
+            WITHDRAWN,
             reason="its tests are over",
             flow_run=run_id(),
             model_version=model.version,

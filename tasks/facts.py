@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from platforms import journal
 from platforms.selection import current
-from platforms.values import EndpointSpec, Environment, Image, JournalEntry, ModelVersion
+from platforms.values import EndpointSpec, Environment, JournalEntry, ModelVersion
 
 JUDGED = ("registered", "rejected", "forced")
-WITHDRAWN = "withdrawn"
-"""Action after which an endpoint shall serve nothing until its next release."""
 FAILED = ("rejected in qa", "rejected in prod")
 """Actions of a release whose endpoint failed its tests."""
 CONCLUDED = (*FAILED, "rejected", "superseded")
@@ -58,7 +57,7 @@ def _concludes(entry: JournalEntry) -> bool:
 
 
 def _is_release(entry: JournalEntry) -> bool:
-    return entry.action == "released" and entry.environment == "prod"
+    return entry.action == journal.RELEASED and entry.environment == "prod"
 
 
 def is_released(model: ModelVersion) -> bool:
@@ -75,13 +74,4 @@ def is_released(model: ModelVersion) -> bool:
 
 def serving(recipe: str, environment: Environment) -> EndpointSpec | None:
     """What the endpoint shall serve by the newest entry that says so."""
-    for entry in reversed(current().journal.entries(recipe)):
-        if entry.environment != environment:
-            continue
-        if entry.action == WITHDRAWN:
-            return None
-        if entry.action in ("released", "rolled back"):
-            assert entry.image is not None
-            assert entry.model_version is not None
-            return EndpointSpec(recipe, environment, Image.parse(entry.image), entry.model_version)
-    return None
+    return journal.served(current().journal.entries(recipe)).get(environment)

@@ -57,7 +57,6 @@ def _run(asked: arguments.Arguments) -> None:
     facts = {
         "recipe": recipe.name,
         "dataset_version": asked.dataset_version,
-        "fingerprint": asked.fingerprint,
         "parameters": dict(parameters),
         "metrics": measured,
         "started": started.isoformat(),

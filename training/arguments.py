@@ -23,7 +23,6 @@ class Arguments:
     dataset_version: int
     out: Path
     table: str
-    fingerprint: str | None
     parameters: tuple[str, ...]
 
 
@@ -36,11 +35,10 @@ def read(argv: Sequence[str]) -> Arguments:
     add("--out", required=True, type=Path, metavar="DIR", help="folder for the outputs; result.json is written last")
     add("--param", action="append", default=[], metavar="NAME=VALUE", help="repeat for each parameter")
     add("--table", metavar="URI", help="Delta table; default $RIDGELINE_STATE/tables/<recipe>")
-    add("--fingerprint", metavar="HEX", help="fingerprint of the dataset version, kept in result.json")
     found = parser.parse_args(argv)
     state = os.environ.get("RIDGELINE_STATE") or ".ridgeline/state"
     table = found.table or str(Path(state, "tables", found.recipe))
-    return Arguments(found.recipe, found.dataset_version, found.out, table, found.fingerprint, tuple(found.param))
+    return Arguments(found.recipe, found.dataset_version, found.out, table, tuple(found.param))
 
 
 def parameters(recipe: Recipe, texts: Sequence[str]) -> Mapping[str, Parameter]:

@@ -30,11 +30,6 @@ def untrusted(estimator: object) -> list[str]:
     return sorted(skops_io.get_untrusted_types(data=skops_io.dumps(estimator)))
 
 
-def load(path: Path, trusted: list[str]) -> object:
-    """Read an estimator back."""
-    return skops_io.load(path, trusted=trusted)
-
-
 def _stable(content: bytes) -> bytes:
     source = zipfile.ZipFile(io.BytesIO(content))
     names: dict[str, str] = {}

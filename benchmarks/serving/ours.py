@@ -91,7 +91,7 @@ def _estimator_job(home: Path, job: Path) -> Path:
     folder = home / "job-estimator"
     (folder / outputs.PORTABLE).mkdir(parents=True, exist_ok=True)
     trusted = skops_file.dump(estimator_of(job), folder / outputs.PORTABLE / "model.skops")
-    form = {"form": "skops", "trusted": trusted, "input": "array"}
+    form = {"form": "skops", "trusted": trusted}
     outputs.write_json(folder / outputs.PORTABLE / "form.json", form)
     result = json.loads((job / outputs.RESULT).read_text())
     outputs.write_json(folder / outputs.RESULT, result | {"requirements": ["numpy", "scikit-learn", "skops"]})

@@ -67,11 +67,12 @@ def retries(settings: AzureSettings) -> dict[str, Any]:
 
 def management(settings: AzureSettings, kind: Callable[..., Client]) -> Client:
     """A client of Azure Resource Manager, of the given class."""
+    base = settings.resource_manager.rstrip("/")
     return kind(
         credentials.credential(settings),
         settings.subscription_id,
-        base_url=settings.resource_manager,
-        credential_scopes=[f"{settings.resource_manager}/.default"],
+        base_url=base,
+        credential_scopes=[f"{base}/.default"],
         **retries(settings),
     )
 

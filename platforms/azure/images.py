@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from platforms.azure import build_source, clients
-from platforms.azure.credentials import credential
 from platforms.azure.errors import told
 from platforms.azure.image_manifests import ImageManifests
 from platforms.azure.settings import AzureSettings
@@ -188,15 +187,7 @@ class AzureImages:
     def _client(self) -> ContainerRegistryTasksMgmtClient:
         from azure.mgmt.containerregistrytasks import ContainerRegistryTasksMgmtClient
 
-        settings = self._settings
-        base = settings.resource_manager.rstrip("/")
-        return ContainerRegistryTasksMgmtClient(
-            credential(settings),
-            settings.subscription_id,
-            base_url=base,
-            credential_scopes=[f"{base}/.default"],
-            **clients.retries(settings),
-        )
+        return clients.management(self._settings, ContainerRegistryTasksMgmtClient)
 
 
 def _repository(image: Image) -> str:

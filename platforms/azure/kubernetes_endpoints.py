@@ -82,8 +82,7 @@ class KubernetesEndpoints:
             self._objects.delete(STATEFUL_SET, self._namespace, name)
         self._objects.delete(DISRUPTION_BUDGET, self._namespace, names.name)
         for name in sets:
-            if not Rollout(self._objects, self._namespace, name, "").await_gone(self._settings.replica_timeout):
-                raise PlatformError(f"{name} in AKS cluster {self._objects.cluster} does not end: see its pods")
+            self._require_gone(Rollout(self._objects, self._namespace, name, ""))
         after = [(SERVICE, names.name), (SERVICE, names.replicas), (NETWORK_POLICY, names.name), (SECRET, names.keys)]
         for kind, name in after:
             self._objects.delete(kind, self._namespace, name)
@@ -125,7 +124,12 @@ class KubernetesEndpoints:
 
     def _stop_canary(self, spec: EndpointSpec) -> None:
         self._tracks.resize(spec.recipe, "canary", 0)
-        self._tracks.rollout(spec, "canary").await_gone(self._settings.replica_timeout)
+        self._require_gone(self._tracks.rollout(spec, "canary"))
+
+    def _require_gone(self, rollout: Rollout) -> None:
+        """Return when no pod of a set is left; raises `PlatformError` if some stay."""
+        if not rollout.await_gone(self._settings.replica_timeout):
+            raise PlatformError(f"{rollout.name} in AKS cluster {self._objects.cluster} does not end: see its pods")
 
     def _serve(self, spec: EndpointSpec) -> str:
         """Roll out and wait until the address answers; returns it."""

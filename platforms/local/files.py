@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and names that stay inside their folder."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 

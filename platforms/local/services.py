@@ -21,8 +21,6 @@ from platforms.local.service import Spec
 from platforms.local.traffic import traffic_root
 from platforms.settings import ROOT, Settings
 
-LISTENER = True
-"""Whether `ridgeline listen` exists and is a service."""
 FRESH = 15.0
 """Seconds after which a worker that gives no sign of life counts as hung."""
 
@@ -102,8 +100,7 @@ def server(settings: Settings, database_url: str) -> Spec:
 def clients(settings: Settings) -> list[Spec]:
     """What works for the server, and waits for it by itself."""
     shippers = [shipper] if selection.duties(settings).serves else []
-    makers = (worker, launcher, *([listener] if LISTENER else []), *shippers)
-    return [make(settings) for make in makers]
+    return [make(settings) for make in (worker, launcher, listener, *shippers)]
 
 
 def worker(settings: Settings) -> Spec:

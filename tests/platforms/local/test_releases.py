@@ -36,11 +36,13 @@ def test_the_newest_release_of_each_environment_counts(platform: Platform, setti
     }
 
 
-def test_a_rollback_counts_as_much_as_a_release(platform: Platform, settings: Settings) -> None:
+def test_what_was_withdrawn_is_not_served_until_its_next_release(platform: Platform, settings: Settings) -> None:
+    release(platform, 1, "qa")
     release(platform, 1, "prod")
-    release(platform, 2, "prod")
-    release(platform, 1, "prod", action="rolled back")
-    assert [spec.model_version for spec in releases.recorded(settings)] == [1]
+    release(platform, 1, "qa", action="withdrawn")
+    assert [spec.environment for spec in releases.recorded(settings)] == ["prod"]
+    release(platform, 2, "qa")
+    assert {spec.environment for spec in releases.recorded(settings)} == {"qa", "prod"}
 
 
 def test_without_a_journal_nothing_is_served(settings: Settings) -> None:
