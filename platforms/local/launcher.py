@@ -71,7 +71,6 @@ PRELOADED = (
     "msgspec",
     "httpx",
     "psutil",
-    "upath",
 )
 
 
