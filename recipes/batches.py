@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from recipes import columns, rules
-from recipes.findings import BatchError, Finding, Findings
+from recipes.findings import Finding, Findings
 from recipes.recipe import Recipe
 from recipes.repeats import Repeats
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from recipes.repeats import Hashes
 
     RowHash = Callable[[pa.RecordBatch], Hashes]
-
-__all__ = ["BatchError", "Checker", "Finding", "conform", "pandas_hash", "validate"]
 
 
 class Checker:
@@ -120,27 +117,3 @@ def _read(column: pa.Array, dtype: np.dtype[Any] | None, spelt: bool) -> columns
     if dtype is None:
         return columns.read_text(column, spelt)
     return columns.read_truth(column, spelt) if dtype.kind == "b" else columns.read_numbers(column, dtype, spelt)
-
-
-def validate(recipe: Recipe, frame: pd.DataFrame) -> list[Finding]:
-    """Everything in `frame` that breaks the recipe's schema; the order of columns is free."""
-    checker = Checker(recipe, pandas_hash)
-    checker.check_columns([str(name) for name in frame.columns])
-    if not checker.broken:
-        checker.check(_chunk(frame))
-    return checker.findings()
-
-
-def conform(recipe: Recipe, frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the schema's columns in its order and of its types; call it on frames without findings."""
-    found: pd.DataFrame = Checker(recipe, pandas_hash).check(_chunk(frame)).to_pandas()
-    return found
-
-
-def pandas_hash(rows: pa.RecordBatch) -> Hashes:
-    """64 bits per row, as pandas hashes them."""
-    return np.asarray(pd.util.hash_pandas_object(rows.to_pandas(), index=False), dtype="u8")
-
-
-def _chunk(frame: pd.DataFrame) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)

@@ -42,12 +42,6 @@ class Bins:
     def __len__(self) -> int:
         return len(self.edges if self.texts is None else self.texts) + 1
 
-    def labels(self) -> list[str]:
-        """What each bin holds, for people."""
-        if self.texts is not None:
-            return [*self.texts, "(others)"]
-        return [*(f"≤ {edge:.3g}" for edge in self.edges), f"> {self.edges[-1]:.3g}" if self.edges else "any"]
-
     def count(self, column: pa.Array) -> Counts:
         """How many of a column's values that are not null fall into each bin."""
         present = column.drop_null()

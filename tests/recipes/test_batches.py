@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from pandera.pandas import Column, DataFrameSchema
 
 from recipes.batch_files import open_batch
-from recipes.batches import BatchError, Checker, Finding, conform, pandas_hash, validate
+from recipes.batches import Checker
+from recipes.findings import BatchError, Finding
 from recipes.recipe import Recipe
 from tests.recipes import examples
+from tests.recipes.frames import conform, pandas_hash, validate
 
 RECIPE = examples.recipe()
 FRAME = examples.rows(12)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from recipes import catalog
-from recipes.batches import validate
 from recipes.serving_schema import serving_schema
+from tests.recipes.frames import validate
 
 
 def test_seed_data_is_complete_and_fits_the_schema() -> None:

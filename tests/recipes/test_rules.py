@@ -12,9 +12,11 @@ from pandera.errors import SchemaErrors
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from recipes import rules
-from recipes.batches import Checker, Finding, pandas_hash, validate
+from recipes.batches import Checker
+from recipes.findings import Finding
 from recipes.recipe import Recipe
 from tests.recipes import examples
+from tests.recipes.frames import pandas_hash, validate
 
 CHECKS = [
     Check.ge(-1),

@@ -17,13 +17,13 @@ from platforms.local.storage import LocalStorage
 from platforms.local.traffic import LocalTrafficLog
 from platforms.values import ModelVersion
 from recipes import catalog
-from recipes.batches import validate
 from recipes.profile import Counter, Profile, known_bins
 from recipes.shift import compare
 from tasks import contract, evaluation
 from tasks.inspection import Checked, Inspection
 from tasks.packaging import assemble
 from tests.recipes import flats
+from tests.recipes.frames import validate
 from tests.scoring_service.serving import KEY, message, running
 from tests.training import tables
 from training import __main__ as job
