@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 from cli.chain import ChainError, Follower, Report, Stage, refusal
+from platforms.errors import NotFoundError
 from platforms.local import control
 from platforms.selection import current
 from platforms.settings import Settings
@@ -83,15 +84,21 @@ def _serves(recipe: str, stages: list[Stage]) -> bool:
 
 
 def waiting_or_seed(recipe: str, report: Report) -> list[Blob]:
-    """The blobs that still wait for validation; on an empty state, the seed data if there is any, which it lands."""
-    platform = current()
+    """The blobs that still wait for validation; where there is no data yet, the seed, if any, which it lands."""
     waiting = landed(recipe)
-    if waiting or platform.registry.versions(recipe):
+    if waiting or _has_data(recipe):
         return waiting
     if catalog.load(recipe).seed_data().empty:
         return []
     report(f"landing the seed data of {recipe}")
     return [land_rows(recipe, "seed.csv", slice(None))]
+
+
+def _has_data(recipe: str) -> bool:
+    try:
+        return current().datasets.version(recipe).rows > 0
+    except NotFoundError:
+        return False
 
 
 def land_rows(recipe: str, name: str, rows: slice) -> Blob:

@@ -26,6 +26,8 @@ from recipes import catalog
 from tasks import publishing, reconciling, revision, starting
 
 FINAL: Final = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+TOLD: Final = 300
+"""Characters of a run's message."""
 STREAK: Final = 3
 """Failures in a row that are worth a warning."""
 
@@ -129,5 +131,6 @@ def _has_failed(run: FlowRun) -> bool:
 
 
 def _why(run: FlowRun) -> str:
-    text = (run.state and run.state.message) or "without a message"
-    return " ".join(text.split())[:200]
+    """The beginning of a run's last message, and its end: the cause of a job's failure is its last line."""
+    text = " ".join(((run.state and run.state.message) or "without a message").split())
+    return text if len(text) <= TOLD else f"{text[: TOLD // 3]} … {text[-TOLD // 3 * 2 :]}"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Parameter = bool | int | float | str
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+MEASURED = ("number", "integer")
+"""What a target holds, in the words of JSON schema."""
 
 
 class RecipeError(Exception):
@@ -113,7 +115,10 @@ class Recipe:
     seed_data: Callable[[], pd.DataFrame]
     """Rows that `ridgeline up` lands first and that the demo plays with."""
     entity_key: tuple[str, ...] = ()
-    """Columns that say which entity a row speaks of; the default is the features. Never the target."""
+    """Columns that say which entity a row speaks of; the default is the features. Never the target.
+
+    Of an entity's rows only the one that arrived last is learnt from or measured: it corrects the others.
+    """
     identifiers: tuple[str, ...] = ()
     """Columns that name a row and are no features."""
     gate: Gate = field(default_factory=Gate)
@@ -150,12 +155,16 @@ class Recipe:
         exempt = [name for name in self.quality.exempt if name not in self.columns]
         names = [metric.name for metric in self.metrics]
         odd = [name for name in self.features if kind(self.schema.columns[name]) is None]
+        unmeasured = [
+            name for name in self.columns if name == self.target and kind(self.schema.columns[name]) not in MEASURED
+        ]
         reserved = [name for name in self.columns if name.startswith("_") or name == "prediction"]
         return [
             (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
             (self.target not in self.columns, f"target {self.target!r} is not in the schema: add it or rename it"),
             (bool(unknown), f"entity_key or identifiers name unknown columns {unknown}: use columns of the schema"),
             (bool(exempt), f"quality.exempt names unknown columns {exempt}: use columns of the schema"),
+            (bool(unmeasured), f"target {self.target!r} is neither float nor int: a class is a number too"),
             (self.target in self.entity_key, "the target is in entity_key: a corrected label would move its row"),
             (self.target in self.identifiers, "the target is in identifiers: leave it out"),
             (not self.features, "the schema has no feature: add a column beside the target"),

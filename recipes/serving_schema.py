@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +16,6 @@ if TYPE_CHECKING:
 
 Feature = dict[str, str | float | list[str | float]]
 
-_LIMITS = {
-    "in_range": {"min_value": "minimum", "max_value": "maximum"},
-    "greater_than_or_equal_to": {"min_value": "minimum"},
-    "less_than_or_equal_to": {"max_value": "maximum"},
-}
-
 
 def serving_schema(recipe: Recipe) -> dict[str, object]:
     """The content of an image's `schema.json`.
@@ -27,7 +23,7 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
     Returns:
         `{"recipe": …, "target": …, "features": [{"name", "type", "minimum", "maximum", "values"}, …]}` with the
         features in the order in which the model takes them; inclusive limits and the list of all values, only where
-        the recipe's checks give them.
+        the recipe's checks give them. An exclusive limit is the number next to it.
     """
     features = [_feature(recipe, name) for name in recipe.features]
     return {"recipe": recipe.name, "target": recipe.target, "features": features}
@@ -38,15 +34,46 @@ def _feature(recipe: Recipe, name: str) -> Feature:
     kind = columns.kind(column)
     assert kind is not None, "a recipe has no other features"
     feature: Feature = {"name": name, "type": kind}
-    for check in column.checks:
-        feature.update(_limits(check, kind))
+    if kind in ("number", "integer"):
+        bounds = [bound for check in column.checks for bound in _bounds(check, kind)]
+        if lows := [low for low, _ in bounds if low is not None]:
+            feature["minimum"] = max(lows)
+        if highs := [high for _, high in bounds if high is not None]:
+            feature["maximum"] = min(highs)
+    if kind != "boolean" and (allowed := [_allowed(check) for check in column.checks if check.name == "isin"]):
+        feature["values"] = sorted(set.intersection(*allowed))
     return feature
 
 
-def _limits(check: Check, kind: columns.Kind) -> Feature:
-    statistics = check.statistics or {}
-    if check.name == "isin" and kind != "boolean":
-        allowed = {value.item() if isinstance(value, np.generic) else value for value in statistics["allowed_values"]}
-        return {"values": sorted(allowed - {None})}
-    names = _LIMITS.get(str(check.name), {}) if kind in ("number", "integer") else {}
-    return {target: float(statistics[source]) for source, target in names.items()}
+def _allowed(check: Check) -> set[str | float]:
+    values = (check.statistics or {})["allowed_values"]
+    return {value.item() if isinstance(value, np.generic) else value for value in values} - {None}
+
+
+def _bounds(check: Check, kind: columns.Kind) -> Iterator[tuple[float | None, float | None]]:
+    """The least and the largest value that a check allows."""
+    given = check.statistics or {}
+    match check.name:
+        case "in_range":
+            yield _least(given["min_value"], kind, given.get("include_min", True)), None
+            yield None, _largest(given["max_value"], kind, given.get("include_max", True))
+        case "greater_than_or_equal_to":
+            yield _least(given["min_value"], kind, True), None
+        case "greater_than":
+            yield _least(given["min_value"], kind, False), None
+        case "less_than_or_equal_to":
+            yield None, _largest(given["max_value"], kind, True)
+        case "less_than":
+            yield None, _largest(given["max_value"], kind, False)
+        case "equal_to":
+            yield float(given["value"]), float(given["value"])
+
+
+def _least(limit: float, kind: columns.Kind, included: bool) -> float:
+    if included:
+        return float(limit)
+    return float(math.floor(limit) + 1 if kind == "integer" else math.nextafter(limit, math.inf))
+
+
+def _largest(limit: float, kind: columns.Kind, included: bool) -> float:
+    return -_least(-limit, kind, included)

@@ -224,7 +224,7 @@ def _wider(feature: Feature, dtype: str) -> Feature:
 
 
 def _as_written(limit: float, dtype: str) -> float:
-    """The limit as the datatype writes it; itself if it is beyond all that the datatype can write."""
+    """The limit as the datatype writes it; itself if the datatype has no such number: one too large, or next to 0."""
     with np.errstate(over="ignore"):
         written = float(np.dtype(dtype).type(limit))
-    return written if isfinite(written) else limit
+    return written if isfinite(written) and (written or not limit) else limit

@@ -20,7 +20,7 @@ from tasks.starting import Want
 
 log = logging.getLogger(__name__)
 
-ONE_SICK: Final = (PrefectException, PlatformError, OSError)
+ONE_SICK: Final = (PrefectException, PlatformError)
 """What may be wrong with one recipe, and keeps the others from nothing; a server that is gone ends the whole look."""
 
 

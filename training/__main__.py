@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     except TrainingError as error:
+        if error.__cause__:
+            traceback.print_exception(error.__cause__, file=sys.stdout)
         log.error("%s", error)
         return 1
     return 0
@@ -48,12 +51,15 @@ def _run(asked: arguments.Arguments) -> None:
     rows = table.read(recipe, asked.table, asked.dataset_version)
     log.info("recipe %s: version %d has %d rows", recipe.name, asked.dataset_version, len(rows))
     fitted = fit.fit(recipe, rows, parameters)
+    if fitted.superseded:
+        keys = ", ".join(recipe.entity_key)
+        log.info("%d rows have a later one of the same entity (%s) and are left out", fitted.superseded, keys)
     log.info("fitted on %d rows with %s", fitted.rows_train, dict(parameters))
     measured = fit.metrics(recipe, fitted)
     log.info("on %d holdout rows: %s", len(fitted.holdout), measured)
     form = results.write(asked.out, recipe, fitted, measured)
     results.write_profile(asked.out, recipe, rows)
-    log.info("the model serves as %s", form.form)
+    log.info("the model serves as %s%s", form.form, "".join(f"; not as {reason}" for reason in form.passed_over))
     facts = {
         "recipe": recipe.name,
         "dataset_version": asked.dataset_version,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted estimator with the rows that it did not see; `predictions` has one number per holdout row."""
+    """A fitted estimator with the rows that it did not see; `predictions` has one number per holdout row.
+
+    Of `rows`, `superseded` have a later one of the same entity.
+    """
 
     estimator: Estimator
     holdout: pd.DataFrame
     predictions: Array
     rows: int
+    superseded: int
     rows_train: int
 
 
@@ -50,8 +55,20 @@ def fit(recipe: Recipe, rows: pd.DataFrame, parameters: Mapping[str, Parameter])
     random.seed(0)
     np.random.seed(0)
     estimator = recipe.estimator(**parameters)
-    estimator.fit(train[list(recipe.features)], train[recipe.target])
-    return Fit(estimator, holdout, predict(recipe, estimator, holdout), len(rows), len(train))
+    with _told(recipe, f"`fit` of {type(estimator).__name__}"):
+        estimator.fit(train[list(recipe.features)], train[recipe.target])
+    superseded = len(rows) - len(entities)
+    return Fit(estimator, holdout, predict(recipe, estimator, holdout), len(rows), superseded, len(train))
+
+
+@contextmanager
+def _told(recipe: Recipe, what: str) -> Iterator[None]:
+    """Name the part of a recipe that raises, which is somebody else's code."""
+    try:
+        yield
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise TrainingError(f"recipe {recipe.name!r}: {what} failed: {told}; see recipes/{recipe.name}") from error
 
 
 def _require_whole(recipe: Recipe, rows: pd.DataFrame) -> None:
@@ -66,7 +83,8 @@ def _require_whole(recipe: Recipe, rows: pd.DataFrame) -> None:
 
 def predict(recipe: Recipe, estimator: Estimator, rows: pd.DataFrame) -> Array:
     """One finite float64 per row; raises `TrainingError`."""
-    found = np.asarray(estimator.predict(rows[list(recipe.features)]), dtype="float64")
+    with _told(recipe, f"`predict` of {type(estimator).__name__}"):
+        found = np.asarray(estimator.predict(rows[list(recipe.features)]), dtype="float64")
     predictions = found.reshape(-1)
     if predictions.shape != (len(rows),):
         raise TrainingError(f"recipe {recipe.name!r}: predict gave shape {found.shape} for {len(rows)} rows")
@@ -78,10 +96,25 @@ def predict(recipe: Recipe, estimator: Estimator, rows: pd.DataFrame) -> Array:
 def metrics(recipe: Recipe, fitted: Fit) -> dict[str, float]:
     """Every metric of the recipe on the holdout, the primary one first; raises `TrainingError`."""
     actual = fitted.holdout[recipe.target].to_numpy(dtype="float64")
-    found = {metric.name: float(metric.function(actual, fitted.predictions)) for metric in recipe.metrics}
+    found = {}
+    for metric in recipe.metrics:
+        with _told(recipe, f"metric {metric.name!r}"):
+            found[metric.name] = float(metric.function(actual, fitted.predictions))
     if odd := [name for name, value in found.items() if not math.isfinite(value)]:
         raise TrainingError(
             f"recipe {recipe.name!r}: the metrics {odd} give NaN or infinity on the {len(actual)} rows of the"
             " holdout; look at their functions and at the parameters"
         )
+    _require_loss_per_row(recipe, actual, fitted.predictions)
     return found
+
+
+def _require_loss_per_row(recipe: Recipe, actual: Array, predictions: Array) -> None:
+    """The gate will need the loss when there are two models, which is too late to learn that it is none."""
+    with _told(recipe, "`loss`"):
+        losses = np.asarray(recipe.loss(actual, predictions), dtype="float64")
+    if losses.shape != actual.shape or not np.isfinite(losses).all():
+        raise TrainingError(
+            f"recipe {recipe.name!r}: `loss` gave shape {losses.shape} for {len(actual)} rows, or NaN or infinity;"
+            " it must give one number per row, not their mean"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -32,11 +32,15 @@ Write = Callable[[Path], set[str]]
 
 @dataclass(frozen=True)
 class Portable:
-    """What was written: its form, what it needs to predict (`name==version`), and how close its predictions are."""
+    """What was written: its form, what it needs to predict (`name==version`), and how close its predictions are.
+
+    `passed_over` tells of each form before it why it was not taken.
+    """
 
     form: Form
     requirements: tuple[str, ...]
     tolerance: Tolerance
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,13 @@ def write(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: 
     Raises:
         TrainingError: No form does; the message tells why for each.
     """
-    acceptance, reasons = Acceptance.of(estimator, features, expected), []
+    acceptance = Acceptance.of(estimator, features, expected)
+    reasons: list[str] = []
     for attempt in _attempts(estimator, features):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            return _tried(attempt, folder, acceptance)
+            return replace(_tried(attempt, folder, acceptance), passed_over=tuple(dict.fromkeys(reasons)))
         except RejectedError as error:
             reasons.append(f"{attempt.form}: {error}")
         # Whatever a converter raises for a type that it does not know means only that this form does not fit.

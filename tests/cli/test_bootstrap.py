@@ -11,6 +11,7 @@ from prefect.states import Completed, Running
 
 from cli import bootstrap
 from cli.chain import ChainError
+from platforms.errors import NotFoundError
 from platforms.settings import Settings
 from platforms.values import Blob, EndpointStatus, Environment, Image, JournalEntry, ModelVersion
 from recipes import catalog
@@ -30,6 +31,7 @@ class Facts:
     models: list[ModelVersion] = field(default_factory=list)
     champion_version: int | None = None
     ready: bool = True
+    rows: int = 0
 
     def waiting(self, prefix: str) -> list[Blob]:
         return self.landed
@@ -63,8 +65,14 @@ class Facts:
 def world(script: Script, monkeypatch: pytest.MonkeyPatch) -> Facts:
     """An empty installation with one recipe; publishing does nothing."""
     made = Facts(script)
-    storage = SimpleNamespace(list=made.waiting, write=made.write)
-    platform = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made)
+
+    def version(_: str) -> SimpleNamespace:
+        if not (made.models or made.rows):
+            raise NotFoundError("there is no table")
+        return SimpleNamespace(rows=442)
+
+    storage, datasets = SimpleNamespace(list=made.waiting, write=made.write), SimpleNamespace(version=version)
+    platform = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made, datasets=datasets)
     for module in (bootstrap, areas):
         monkeypatch.setattr(module, "current", lambda: platform)
     monkeypatch.setattr(bootstrap, "publish_all", lambda _: None)
@@ -90,6 +98,12 @@ def test_an_installation_in_order_is_not_waited_for(script: Script, world: Facts
     script.entries = [entry("rejected in qa", 4, "qa", at=EARLIER)]
     settle(script)
     assert (world.written, script.lines) == ([], ["deployments are published", "endpoints of diabetes are ready"])
+
+
+def test_seed_data_is_not_landed_beside_data_that_has_no_model_yet(script: Script, world: Facts) -> None:
+    world.rows = 442
+    settle(script)
+    assert world.written == []
 
 
 def test_a_first_model_that_is_rejected_is_an_error(script: Script, world: Facts) -> None:

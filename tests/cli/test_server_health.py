@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
@@ -129,6 +131,15 @@ def test_what_was_given_up_is_a_problem(settings: Settings, platform: Platform) 
     assert given_up.advice.endswith(
         "`prefect deployment run validate-data/diabetes -p path='landing/diabetes/a b.csv'`"
     )
+
+
+def test_of_a_long_message_the_beginning_and_the_cause_at_its_end_are_told() -> None:
+    lines = "".join(f"line {number} of the log\n" for number in range(100))
+    run = SimpleNamespace(state=Failed(message=f"JobFailedError: the job failed\n{lines}ValueError: no such column"))
+    told = server_health._why(run)  # type: ignore[arg-type]  # a run, as far as it is read
+    assert told.startswith("JobFailedError: the job failed line 0")
+    assert told.endswith("ValueError: no such column")
+    assert len(told) < 310
 
 
 def test_a_deployment_that_keeps_failing_is_a_warning(settings: Settings) -> None:

@@ -31,6 +31,27 @@ def test_limits_come_from_the_checks_that_give_any() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "checks", "limits"),
+    [
+        (float, Check.gt(0), (np.nextafter(0, 1), None)),
+        (float, Check.lt(0.3), (None, np.nextafter(0.3, 0))),
+        (int, [Check.gt(2), Check.lt(5)], (3, 4)),
+        (int, [Check.gt(2.5), Check.lt(4.5)], (3, 4)),
+        (float, Check.in_range(1, 2, include_min=False), (np.nextafter(1, 2), 2)),
+        (int, Check.in_range(1, 9, include_max=False), (1, 8)),
+        (float, Check.eq(7), (7, 7)),
+        (float, [Check.ge(1), Check.gt(5), Check.ge(3), Check.le(9), Check.in_range(0, 20)], (np.nextafter(5, 6), 9)),
+    ],
+)
+def test_the_narrowest_of_all_limits_counts_whether_inclusive_or_not(
+    dtype: type, checks: Check | list[Check], limits: tuple[float | None, float | None]
+) -> None:
+    schema = DataFrameSchema({"x": Column(dtype, checks), "y": Column(float)})
+    [feature] = serving_schema(examples.recipe(schema=schema, entity_key=()))["features"]  # type: ignore[misc]  # JSON
+    assert (feature.get("minimum"), feature.get("maximum")) == limits  # type: ignore[has-type]  # JSON
+
+
 def test_texts_and_truth_values_are_features_too() -> None:
     assert serving_schema(flats.recipe)["features"] == [
         {"name": "area", "type": "number", "minimum": 10.0, "maximum": 400.0},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from recipes.recipe import Metric
 from tests.recipes import examples
 from training import fit
 from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from recipes.recipe import Array
 
 
 class Fixed:
@@ -33,7 +37,8 @@ def test_estimators_learn_from_the_training_part_only_and_from_latest_rows() -> 
     corrected = old.head(20).assign(y=9.0)
     fitted = fit.fit(recipe, pd.concat([old, corrected], ignore_index=True), {})
     seen = fitted.estimator.seen  # type: ignore[attr-defined]  # of Fixed
-    assert (fitted.rows, fitted.rows_train, len(fitted.holdout)) == (60, len(seen), 40 - len(seen))
+    assert (fitted.rows, fitted.superseded, fitted.rows_train) == (60, 20, len(seen))
+    assert len(fitted.holdout) == 40 - len(seen)
     everything = pd.concat([seen, fitted.holdout]).sort_values(["a", "b"]).reset_index(drop=True)
     expected = pd.concat([corrected, old.tail(20)]).sort_values(["a", "b"]).reset_index(drop=True)
     pd.testing.assert_frame_equal(everything, expected)
@@ -85,3 +90,48 @@ def test_a_metric_that_is_no_number_is_named(value: float) -> None:
         TrainingError, match=r"'example': the metrics \['correlation'\] give NaN or infinity on the \d+"
     ):
         fit.metrics(recipe, fitted)
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        (lambda actual, predicted: np.abs(actual - predicted).mean(), r"`loss` gave shape \(\) for \d+ rows"),
+        (lambda actual, predicted: np.abs(actual - predicted)[:3], r"`loss` gave shape \(3,\) for \d+ rows"),
+        (lambda actual, predicted: actual * np.nan, "or NaN or infinity; it must give one number per row"),
+        (lambda actual, predicted: actual / [], "`loss` failed: ValueError: .*; see recipes/example"),
+    ],
+)
+def test_a_loss_that_the_gate_could_not_use_is_told_by_the_first_job(loss: Callable[..., Array], reason: str) -> None:
+    recipe = examples.recipe(loss=loss)
+    with pytest.raises(TrainingError, match=reason):
+        fit.metrics(recipe, fit.fit(recipe, examples.rows(), {}))
+
+
+class Unwilling(Fixed):
+    """Does not learn, or does not predict."""
+
+    def __init__(self, learns: bool) -> None:
+        super().__init__()
+        self.learns = learns
+
+    def fit(self, features: pd.DataFrame, target: pd.Series[float]) -> Self:
+        if not self.learns:
+            raise KeyError("no such column")
+        return self
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        raise IndexError("too far")
+
+
+def test_what_fails_in_a_recipe_is_named() -> None:
+    def broken(actual: Array, predicted: Array) -> float:
+        raise ZeroDivisionError("division by zero")
+
+    recipe = examples.recipe(metrics=(Metric("gini", broken),))
+    with pytest.raises(TrainingError, match=f"'{recipe.name}': metric 'gini' failed: ZeroDivisionError: division by"):
+        fit.metrics(recipe, fit.fit(recipe, examples.rows(), {}))
+    unwilling = examples.recipe(estimator=Unwilling, parameters={"learns": True})
+    with pytest.raises(TrainingError, match="`fit` of Unwilling failed: KeyError: 'no such column'; see recipes/"):
+        fit.fit(unwilling, examples.rows(), {"learns": False})
+    with pytest.raises(TrainingError, match="`predict` of Unwilling failed: IndexError: too far; see recipes/"):
+        fit.fit(unwilling, examples.rows(), {"learns": True})

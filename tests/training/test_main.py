@@ -90,7 +90,12 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_a_failing_fit_fails_the_job_and_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_fit_fails_the_job_and_leaves_no_result(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def broken() -> GradientBoostingRegressor:
         return GradientBoostingRegressor(n_estimators=-1)
 
@@ -98,8 +103,9 @@ def test_a_failing_fit_fails_the_job_and_leaves_no_result(tmp_path: Path, monkey
     out.mkdir()
     (out / outputs.RESULT).write_text("{}")
     uri = tables.write(tmp_path / "t", examples.rows())
-    with pytest.raises(ValueError, match="n_estimators"):
-        train(monkeypatch, examples.recipe(estimator=broken), uri, out)
+    assert train(monkeypatch, examples.recipe(estimator=broken), uri, out) == 1
+    assert "Traceback" in capsys.readouterr().out
+    assert "`fit` of GradientBoostingRegressor failed: InvalidParameterError: The 'n_estimators'" in caplog.text
     assert not (out / outputs.RESULT).exists()
 
 

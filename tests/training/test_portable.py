@@ -176,6 +176,8 @@ def test_what_no_converter_knows_serves_as_skops(tmp_path: Path) -> None:
     found, expected = write(tmp_path, HistGradientBoostingRegressor(max_iter=5))
     form = json.loads((tmp_path / "form.json").read_bytes())
     assert (found.form, form["form"], form["frame"]) == ("skops", "skops", None)
+    assert found.passed_over[0] == "weights: not a linear model"
+    assert any(reason.startswith("onnx: ") for reason in found.passed_over)
     assert form["trusted"] == [name for name in form["trusted"] if name.startswith("sklearn.")]
     assert {name.partition("==")[0] for name in found.requirements} == {"numpy", "scikit-learn", "skops"}
     assert list(load_model(tmp_path, ["a", "b"]).predict(FEATURES.to_numpy())) == list(expected)
