@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 def doctor(as_json: bool) -> None:
-    """Look at versions, disks, ports, services, leftovers, server and runs, and say what to do; changes nothing.
+    """Look at versions, disks, ports, services, leftovers, recipes, server and runs, and say what to do.
 
-    The exit code is 0 if there is no problem, warnings or not, and 1 otherwise.
+    Changes nothing. The exit code is 0 if there is no problem, warnings or not, and 1 otherwise.
     """
     from platforms.settings import Settings
 
@@ -37,7 +37,7 @@ def doctor(as_json: bool) -> None:
 
 def examine(settings: Settings) -> Iterator[Check]:
     """Every check, one after the other; one that cannot be made is a problem and hinders no other."""
-    from cli import installation
+    from cli import installation, recipe_health
     from platforms.local import control, diagnosis, leftovers
 
     examinations: dict[str, Examination] = {
@@ -47,6 +47,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         "services": lambda: diagnosis.running(settings),
         "processes": lambda: leftovers.orphans(settings),
         "folders": lambda: leftovers.folders(settings),
+        "recipes": recipe_health.check,
     }
     if control.running(settings.state_dir):
         examinations["endpoints"] = lambda: diagnosis.endpoints(settings)
