@@ -58,4 +58,4 @@ def _services(settings: Settings, report: Callable[[str], None], keep: bool) -> 
         report("everything is still running: `make down` stops it")
         return
     control.stop(settings.state_dir)
-    report("everything that was started is stopped again; `make demo KEEP=1` leaves it running")
+    report("everything that was started is stopped again; with KEEP=1 it goes on")
