@@ -32,7 +32,9 @@ def test_nothing_runs_and_nothing_is_changed(settings: Settings) -> None:
     done = call()
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
-    assert {"python", "packages", "uv", "setup", "ports", "services", "recipes"} == {line.split()[1] for line in lines}
+    assert {"python", "packages", "uv", "setup", "ports", "services", "recipes"} == {
+        line.split()[1] for line in lines
+    }
     assert {line.split()[0] for line in lines} <= {"ok", "warning"}
     assert not settings.state_dir.exists()
 

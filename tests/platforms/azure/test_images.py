@@ -19,7 +19,6 @@ from platforms.azure.images import AzureImages
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import digest_of
-from platforms.protocols import Storage
 from platforms.values import Image
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import CONTAINER, BuildError, Builds
@@ -79,17 +78,13 @@ def test_a_context_is_built_once(images: AzureImages, store: ImageStore, context
     assert images.pull_reference(second) == images.pull_reference(first)
 
 
-def lose_record(storage: Storage, image: Image) -> None:
-    storage.move(storage.stat(f"images/diabetes/{image.digest}.json"), f"lost/{image.digest}")
-
-
 @pytest.mark.long
 def test_a_build_whose_record_was_lost_is_found_again(
     images: AzureImages, store: ImageStore, context: Path, workspace: Workspace
 ) -> None:
     image = images.build(context, "diabetes", 1)
     reference = images.pull_reference(image)
-    lose_record(workspace.storage, image)
+    workspace.lose_record(image)
     with pytest.raises(NotFoundError, match="was never built in registry ridgelineoffline"):
         images.pull_reference(image)
     assert images.build(context, "diabetes", 1) == image
@@ -117,7 +112,7 @@ def test_an_image_that_was_purged_is_built_again(
 ) -> None:
     image = images.build(context, "diabetes", 1)
     if not recorded:
-        lose_record(workspace.storage, image)
+        workspace.lose_record(image)
     store.purge(f"ridgelineoffline.azurecr.io/{image.name}")
     assert images.build(context, "diabetes", 1) == image
     assert store.locate(images.pull_reference(image))

@@ -15,6 +15,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.azure.texts import Texts
 from platforms.azure.training_job import CODE
+from platforms.values import Image
 
 PROGRAM = """
 import json, pathlib, sys, time
@@ -54,6 +55,10 @@ class Workspace:
         """A registry whose champion pointers are its own."""
         champions = Champions(Texts(clients.container(self.settings), f"champions/{name}"))
         return AzureRegistry(self.client, self.folders, champions)
+
+    def lose_record(self, image: Image) -> None:
+        """Take away what the storage says of an image that was built."""
+        self.storage.move(self.storage.stat(f"images/diabetes/{image.digest}.json"), f"lost/{image.digest}")
 
     def with_settings(self, **changed: object) -> Workspace:
         """The same with other settings."""
