@@ -1,8 +1,9 @@
 """Starts Python programs in milliseconds: a process that has imported the heavy libraries and forks itself.
 
 A flow run's own work starts seconds after its process does, and nearly all of that time goes into imports. The
-launcher imports once and waits on a unix socket. For each request it forks; the fork takes over the client's
-environment, working directory and standard files and runs the module that the client names as `__main__`.
+launcher imports once and waits on a unix socket, between the imports too. For each request it forks; the fork takes
+over the client's environment, working directory and standard files and runs the module that the client names as
+`__main__`.
 
 What a fork must not have is code of ours that may have changed since: so this file imports nothing of ours, is run as
 a script, and preloads only what is installed; when that changes, it ends and the supervisor starts it again.
@@ -20,14 +21,17 @@ import gc
 import importlib
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+DONE = object()
 PRELOADED = (
     "prefect.main",
     "prefect.engine",
@@ -96,11 +100,14 @@ class Launcher:
         self._installed = installed
         self._connections: dict[int, socket.socket] = {}
 
-    def serve(self) -> tuple[Request, socket.socket]:
-        """Answer clients for ever."""
+    def serve(self, modules: Iterable[str]) -> tuple[Request, socket.socket]:
+        """Answer clients for ever, at first between the imports of these modules: a fork has those that are there."""
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        preloading = _preload(modules)
         while True:
+            while not select.select([self._listener], [], [], 0)[0] and next(preloading, DONE) is not DONE:
+                pass
             connection = self._listener.accept()[0]
             connection.settimeout(5)
             with contextlib.suppress(OSError, ValueError):
@@ -140,17 +147,8 @@ class Launcher:
 
 def main() -> NoReturn:
     """Preload the modules that further arguments name, or the usual ones, and serve the socket of the first one."""
-    installed = _installed()
-    for name in sys.argv[2:] or PRELOADED:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            print(f"launcher: {name} is not preloaded: {error}", file=sys.stderr, flush=True)
-    if (threads := len(os.listdir("/proc/self/task"))) > 1:
-        print(f"launcher: {threads} threads before the first fork, forks may hang", file=sys.stderr, flush=True)
-    gc.freeze()
     me = os.getpid()
-    request, connection = Launcher(Path(sys.argv[1]), installed).serve()
+    request, connection = Launcher(Path(sys.argv[1]), _installed()).serve(sys.argv[2:] or PRELOADED)
     finished = threading.Event()
     code = 1
     try:
@@ -162,6 +160,19 @@ def main() -> NoReturn:
             with contextlib.suppress(OSError):
                 connection.sendall(_exit_code(code))
     sys.exit(code)
+
+
+def _preload(modules: Iterable[str]) -> Iterator[None]:
+    """Import one module after the other, with a halt after each."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            print(f"launcher: {name} is not preloaded: {error}", file=sys.stderr, flush=True)
+        yield
+    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+        print(f"launcher: {threads} threads before a fork, forks may hang", file=sys.stderr, flush=True)
+    gc.freeze()
 
 
 def _receive(connection: socket.socket) -> Request | None:

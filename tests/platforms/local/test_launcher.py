@@ -71,6 +71,27 @@ def client(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
+def test_clients_are_answered_between_the_imports(folder: Path) -> None:
+    for name in ("first", "second"):
+        (folder / f"slow_{name}.py").write_text(
+            f"import pathlib, time\nwhile not pathlib.Path({str(folder / name)!r}).exists(): time.sleep(0.01)\n"
+        )
+    command = [sys.executable, "-P", launcher.__file__, str(folder / "l.sock"), "slow_first", "slow_second"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process, socket.socket(socket.AF_UNIX) as early:
+        try:
+            wait_for((folder / "l.sock").exists)
+            early.settimeout(10)
+            wait_for(lambda: early.connect_ex(str(folder / "l.sock")) == 0)
+            early.sendall(bytes(4))
+            (folder / "first").touch()
+            assert early.recv(4) == bytes(4), "while the second one is still to be imported"
+            (folder / "second").touch()
+            assert pongs(folder / "l.sock")
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("launched", [True, False], ids=["launcher", "fallback"])
 def test_a_program_runs_as_if_started_here(folder: Path, launched: bool, request: pytest.FixtureRequest) -> None:
     if launched:
