@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Parameter = bool | int | float | str
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-MEASURED = ("number", "integer")
+MEASURED = ("number", "integer", "boolean")
 """What a target holds, in the words of JSON schema."""
 
 
@@ -155,16 +155,17 @@ class Recipe:
         exempt = [name for name in self.quality.exempt if name not in self.columns]
         names = [metric.name for metric in self.metrics]
         odd = [name for name in self.features if kind(self.schema.columns[name]) is None]
-        unmeasured = [
-            name for name in self.columns if name == self.target and kind(self.schema.columns[name]) not in MEASURED
-        ]
+        target = self.schema.columns.get(self.target)
         reserved = [name for name in self.columns if name.startswith("_") or name == "prediction"]
         return [
             (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
             (self.target not in self.columns, f"target {self.target!r} is not in the schema: add it or rename it"),
             (bool(unknown), f"entity_key or identifiers name unknown columns {unknown}: use columns of the schema"),
             (bool(exempt), f"quality.exempt names unknown columns {exempt}: use columns of the schema"),
-            (bool(unmeasured), f"target {self.target!r} is neither float nor int: a class is a number too"),
+            (
+                target is not None and kind(target) not in MEASURED,
+                f"target {self.target!r} is neither float, int nor bool: a class is a number too",
+            ),
             (self.target in self.entity_key, "the target is in entity_key: a corrected label would move its row"),
             (self.target in self.identifiers, "the target is in identifiers: leave it out"),
             (not self.features, "the schema has no feature: add a column beside the target"),

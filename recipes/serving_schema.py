@@ -55,8 +55,8 @@ def _bounds(check: Check, kind: columns.Kind) -> Iterator[tuple[float | None, fl
     given = check.statistics or {}
     match check.name:
         case "in_range":
-            yield _least(given["min_value"], kind, given.get("include_min", True)), None
-            yield None, _largest(given["max_value"], kind, given.get("include_max", True))
+            low = _least(given["min_value"], kind, given.get("include_min", True))
+            yield low, _largest(given["max_value"], kind, given.get("include_max", True))
         case "greater_than_or_equal_to":
             yield _least(given["min_value"], kind, True), None
         case "greater_than":

@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted estimator with the rows that it did not see; `predictions` has one number per holdout row.
-
-    Of `rows`, `superseded` have a later one of the same entity.
-    """
+    """A fitted estimator with the rows that it did not see; `predictions` has one number per holdout row."""
 
     estimator: Estimator
     holdout: pd.DataFrame
     predictions: Array
     rows: int
-    superseded: int
     rows_train: int
+
+    @property
+    def superseded(self) -> int:
+        """How many rows have a later one of the same entity."""
+        return self.rows - self.rows_train - len(self.holdout)
 
 
 def fit(recipe: Recipe, rows: pd.DataFrame, parameters: Mapping[str, Parameter]) -> Fit:
@@ -57,8 +58,7 @@ def fit(recipe: Recipe, rows: pd.DataFrame, parameters: Mapping[str, Parameter])
     estimator = recipe.estimator(**parameters)
     with _told(recipe, f"`fit` of {type(estimator).__name__}"):
         estimator.fit(train[list(recipe.features)], train[recipe.target])
-    superseded = len(rows) - len(entities)
-    return Fit(estimator, holdout, predict(recipe, estimator, holdout), len(rows), superseded, len(train))
+    return Fit(estimator, holdout, predict(recipe, estimator, holdout), len(rows), len(train))
 
 
 @contextmanager

@@ -13,7 +13,16 @@ import psutil
 from filelock import FileLock
 
 from platforms.errors import PlatformError
-from platforms.local import launch_client, ports, processes, record, services, sockets, supervisor_lock
+from platforms.local import (
+    launch_client,
+    ports,
+    processes,
+    record,
+    service_log,
+    services,
+    sockets,
+    supervisor_lock,
+)
 from platforms.settings import ROOT, Settings
 
 PROGRAM = (sys.executable, "-m", "platforms.local.supervisor")
@@ -167,10 +176,4 @@ def _why(settings: Settings) -> str:
     found = record.read(settings.state_dir)
     names = [entry.status.name for entry in found.services if not entry.status.healthy] if found else []
     logs = [services.log(settings, name) for name in ("supervisor", *names)]
-    return "\n".join(f"{log}:\n{_tail(log)}" for log in logs if log.exists())
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 20_000))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-TAIL:])
+    return "\n".join(f"{log}:\n{service_log.last_lines(log, 0, TAIL)}" for log in logs if log.exists())

@@ -36,8 +36,9 @@ def test_contradictions_are_named() -> None:
     with pytest.raises(RecipeError, match=r"target is in identifiers"):
         examples.recipe(identifiers=("y",))
     texts = DataFrameSchema({"a": Column(float), "y": Column(str)})
-    with pytest.raises(RecipeError, match=r"target 'y' is neither float nor int: a class is a number too"):
+    with pytest.raises(RecipeError, match=r"target 'y' is neither float, int nor bool: a class is a number too"):
         examples.recipe(schema=texts)
+    examples.recipe(schema=DataFrameSchema({"a": Column(float), "y": Column(bool)}))
     with pytest.raises(RecipeError, match=r"metrics is empty"):
         examples.recipe(metrics=())
     with pytest.raises(RecipeError, match=r"share a name"):

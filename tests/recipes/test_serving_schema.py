@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from recipes.recipe import RecipeError
-from recipes.serving_schema import serving_schema
+from recipes.serving_schema import Feature, serving_schema
 from scoring_service.schema import Schema
 from tests.recipes import examples, flats
 
@@ -48,8 +49,8 @@ def test_the_narrowest_of_all_limits_counts_whether_inclusive_or_not(
     dtype: type, checks: Check | list[Check], limits: tuple[float | None, float | None]
 ) -> None:
     schema = DataFrameSchema({"x": Column(dtype, checks), "y": Column(float)})
-    [feature] = serving_schema(examples.recipe(schema=schema, entity_key=()))["features"]  # type: ignore[misc]  # JSON
-    assert (feature.get("minimum"), feature.get("maximum")) == limits  # type: ignore[has-type]  # JSON
+    [feature] = cast("list[Feature]", serving_schema(examples.recipe(schema=schema))["features"])
+    assert (feature.get("minimum"), feature.get("maximum")) == limits
 
 
 def test_texts_and_truth_values_are_features_too() -> None:

@@ -24,14 +24,12 @@ def test_the_last_lines_since_a_start_are_found_in_a_log_of_any_length(
     assert "one" not in service_log.last_lines(log, since, 5)
 
 
-def test_a_log_that_is_too_long_is_put_aside_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_is_too_long_is_put_aside_at_its_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service_log, "LIMIT", 3)
     log = tmp_path / "x.log"
-    for text in (b"older", b"old", b"new"):
-        log.write_bytes(b"") if text == b"old" else None
+    for text in (b"one", b"two", b"three", b"four"):
         with service_log.opened(log) as file:
             file.write(text)
-    assert log.read_bytes() == b"oldnew"
-    with service_log.opened(log) as file:
-        file.write(b"newest")
-    assert (log.read_bytes(), log.with_suffix(".log.1").read_bytes()) == (b"newest", b"oldnew")
+    assert (log.read_bytes(), log.with_suffix(".log.1").read_bytes()) == (b"four", b"three")
