@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup lint style types imports azure azurite demo demo-local demo-azure-offline up down test test-long format lock
+.PHONY: help setup lint style types imports azure azurite demo demo-local demo-azure-offline up down test tested test-long format lock
 
 # A caller's environment must not leak in: `make` works in the clone's own .venv whatever is active.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # Without bytecode every process would compile its modules anew. `setup` compiles the packages at once, `test` leaves
-# it to the imports: it uses a fourth of them, and takes no longer for it.
+# it to the imports of its launcher: it uses a fourth of them.
 unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 0
 # What the machine trusts, uv trusts too: behind a proxy its own list of authorities is not enough.
@@ -22,8 +22,11 @@ STAMP := $(VENV)/.ridgeline-setup
 BYTECODE := $(VENV)/.ridgeline-bytecode
 UNCOMPILED := tests|apprise|azure|databricks|fontTools|kubernetes|mypyc?|onnx(runtime)?|pip|pygments|setuptools
 AZURE := $(VENV)/.ridgeline-azure
-COMPILED := $(VENV)/.ridgeline-compiled
 AZURITE := tests/emulator/node_modules/.package-lock.json
+PIP_INSTALL := install --quiet --disable-pip-version-check
+# To make a pip in .venv takes five seconds, so one that is there is asked first.
+INSTALL_UV = $(PYTHON) -m pip --python $(VENV)/bin/python $(PIP_INSTALL) uv 2>/dev/null \
+	|| { $(VENV)/bin/python -m ensurepip >/dev/null && $(VENV)/bin/python -m pip $(PIP_INSTALL) uv; }
 # A uv on the PATH may be a shim that finds no uv, so it is asked.
 UV = $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(VENV)/bin/uv)
 
@@ -52,8 +55,12 @@ azure: $(AZURE) ## install what the Azure platform needs; so does `setup`
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
 test: ## check style, types and imports, then run the tests
-	@$(MAKE) --no-print-directory -j5 lint $(COMPILED) $(if $(shell command -v npm),azurite)
-	@$(VENV)/bin/pytest -n $(WORKERS) --dist loadgroup --randomly-seed=440928386 --cov -m "not long"
+	@$(MAKE) --no-print-directory -j2 $(AZURE) $(if $(shell command -v npm),azurite)
+	@$(VENV)/bin/python -m tests.launched $(MAKE) --no-print-directory -j3 tested
+
+tested: lint
+	@$(VENV)/bin/pytest --tx "$(WORKERS)*popen//python=$${TESTS_WORKER-$(VENV)/bin/python}" --dist loadgroup \
+		--randomly-seed=440928386 --cov -m "not long"
 
 lint: style types imports ## check style, types and imports
 
@@ -81,12 +88,12 @@ lock: setup ## resolve the dependencies anew and write requirements.lock
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Ridgeline needs Python 3.11 or newer: name one by make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) \
+	@$(PYTHON) -m venv --without-pip $(VENV) \
 		|| { echo "Python's venv is missing: install it (on Debian: apt-get install python3-venv), then run make again" >&2; rm -rf $(VENV); exit 1; }
 
 $(STAMP): pyproject.toml requirements.lock | $(VENV)/bin/python
-	@if [ ! -x "$(UV)" ]; then $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv \
-		|| { echo "uv cannot be installed: see above; with a uv on the PATH this step is not needed" >&2; exit 1; }; fi
+	@if [ ! -x "$(UV)" ]; then $(INSTALL_UV) \
+		|| { echo "uv cannot be installed: see above (on Debian: apt-get install python3-venv); with a uv on the PATH this step is not needed" >&2; exit 1; }; fi
 	@echo "installing what requirements.lock names into $(VENV)"
 	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e . --group dev
 	@touch $@
@@ -106,9 +113,4 @@ $(AZURITE): tests/emulator/package-lock.json
 $(AZURE): $(STAMP)
 	@echo "installing the Azure SDKs that requirements.lock names into $(VENV)"
 	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
-	@touch $@
-
-# Otherwise each of the workers would compile what all of them import, at the same time.
-$(COMPILED): $(AZURE)
-	@$(VENV)/bin/python -m tests.libraries
 	@touch $@

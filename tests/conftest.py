@@ -17,18 +17,18 @@ from filelock import FileLock
 from platforms import selection
 from platforms.platform import Platform
 from platforms.settings import Settings
-from tests import libraries, measured
+from tests import launched, measured
 from tests import prefect_server as server
 from tests.ports import free_port
 
-_HOME = tempfile.TemporaryDirectory(prefix="ridgeline-tests-", ignore_cleanup_errors=True)
-# Before anything imports Prefect: a developer's `.env` may point to services of a state folder that is gone.
-os.environ["PREFECT_HOME"] = _HOME.name
-
-
-if "PYTEST_XDIST_WORKER" in os.environ:
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Before anything imports Prefect: a developer's `.env` may point to services of a state folder that is gone.
+    # Workers have it from here, and those that are forks have imported Prefect already.
+    _HOME = tempfile.TemporaryDirectory(prefix="ridgeline-tests-", ignore_cleanup_errors=True)
+    os.environ["PREFECT_HOME"] = _HOME.name
+else:
     # What most tests need anyway, before coverage begins to look at every line of it: that takes half again as long.
-    measured.load(*libraries.NEEDED_BY_MOST)
+    measured.load(*launched.NEEDED_BY_MOST)
 
 # `make test` plays each property a few times and always the same, `make test-long` often and each time anew.
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
@@ -54,7 +54,7 @@ LONGEST = (
 
 def pytest_configure() -> None:
     """Say what is missing before a worker that cannot import it ends without a word of its own."""
-    packages = {name.partition(".")[0] for name in libraries.NEEDED_BY_MOST}
+    packages = {name.partition(".")[0] for name in launched.NEEDED_BY_MOST}
     if missing := sorted(name for name in packages if find_spec(name) is None):
         raise pytest.UsageError(f"{', '.join(missing)} cannot be imported: `make setup` installs what tests need")
 

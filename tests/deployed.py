@@ -9,6 +9,7 @@ from prefect.settings import PREFECT_API_URL
 
 from recipes import catalog
 from tasks.publishing import DEFAULT_RECIPE, publish
+from tests import launched
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def default_recipe_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def publish_deployments() -> None:
     """Make the work pool and every deployment of the default recipe."""
-    publish([DEFAULT_RECIPE], str(PREFECT_API_URL.value()))
+    publish([DEFAULT_RECIPE], str(PREFECT_API_URL.value()), python=launched.python())
 
 
 def end(run: FlowRun, state: State) -> None:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from platforms.local import postgres, services
 from platforms.local.service import Service, Spec
 from platforms.settings import Settings
+from tests import launched
 from tests.background import background
 from tests.ports import free_port
 
@@ -45,7 +46,10 @@ async def _serve(settings: Settings, ready: threading.Event) -> None:
 
 
 def _frugal(spec: Spec) -> Spec:
-    """Neither UI, blocks nor records of events and task runs; no event starts a run, whose test would be over."""
+    """Neither UI, blocks nor records of events and task runs; no event starts a run, whose test would be over.
+
+    The program is forked from the tests' launcher, if there is one.
+    """
     names = {
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
@@ -53,7 +57,8 @@ def _frugal(spec: Spec) -> Spec:
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
     }
-    return replace(spec, environment={**spec.environment, **names})
+    command = (*launched.python(), "prefect", "server", "start")
+    return replace(spec, command=command, environment={**spec.environment, **names})
 
 
 @asynccontextmanager

@@ -91,7 +91,7 @@ class Request:
 class Launcher:
     """The listening side. `serve` returns only in a fork, with the request and the connection to its client."""
 
-    def __init__(self, path: Path, installed: list[int]) -> None:
+    def __init__(self, path: Path, installed: dict[str, int]) -> None:
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -139,10 +139,12 @@ class Launcher:
         return not pid
 
     def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                with self._connections.pop(ended[0]) as connection, contextlib.suppress(OSError):
-                    connection.sendall(_exit_code(os.waitstatus_to_exitcode(ended[1])))
+        """Tell the clients of forks that have ended; other children are of modules that are being imported."""
+        for pid in [*self._connections]:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                with self._connections.pop(pid) as connection, contextlib.suppress(OSError):
+                    connection.sendall(_exit_code(os.waitstatus_to_exitcode(status)))
 
 
 def main() -> NoReturn:
@@ -240,9 +242,11 @@ def _exit_code(code: int) -> bytes:
     return code.to_bytes(2, "little", signed=True)
 
 
-def _installed() -> list[int]:
-    """What tells one set of installed packages from another."""
-    return [os.stat(folder).st_mtime_ns for folder in sys.path if folder.endswith("site-packages")]
+def _installed() -> dict[str, int]:
+    """What tells one set of installed packages from another; bytecode that comes beside them is no change."""
+    folders = [folder for folder in sys.path if folder.endswith("site-packages")]
+    entries = [entry for folder in folders for entry in os.scandir(folder) if entry.name.endswith(".dist-info")]
+    return {entry.path: entry.stat().st_mtime_ns for entry in entries}
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ from platforms.settings import ROOT, Settings
 
 FRESH = 15.0
 """Seconds after which a worker that gives no sign of life counts as hung."""
+WITHOUT_THREADS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "_RJEM_MALLOC_CONF": "background_thread:false",
+    "MPLBACKEND": "agg",
+}
+"""What keeps BLAS, Arrow and deltalake from making pools of threads, which do not survive a fork."""
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -119,18 +127,11 @@ def worker(settings: Settings) -> Spec:
 def launcher(settings: Settings) -> Spec:
     """The process that starts flow runs by forking itself."""
     socket = sockets.launcher(settings.state_dir)
-    # A library's threads do not survive a fork, so none may start: they are the pools of BLAS, Arrow and deltalake.
-    names = {
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",
-        "_RJEM_MALLOC_CONF": "background_thread:false",
-        "MPLBACKEND": "agg",
-    }
     program = Path(__file__).with_name("launcher.py")
     imports = selection.duties(settings).imports
     modules = (*PRELOADED, *imports) if imports else ()
-    spec = _python(settings, "launcher", (sys.executable, "-P", str(program), str(socket), *modules), names)
+    command = (sys.executable, "-P", str(program), str(socket), *modules)
+    spec = _python(settings, "launcher", command, WITHOUT_THREADS)
     return dataclasses.replace(spec, check=_pongs(socket), prepare=functools.partial(socket.unlink, missing_ok=True))
 
 

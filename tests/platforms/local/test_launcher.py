@@ -155,9 +155,21 @@ def test_garbage_and_hang_ups_do_no_harm(folder: Path, server: psutil.Process) -
     assert server.is_running()
 
 
+def test_a_module_that_runs_a_program_when_it_is_imported_can_be_preloaded(folder: Path) -> None:
+    (folder / "asks.py").write_text(
+        "import subprocess\nassert subprocess.run(['sh', '-c', 'exit 3']).returncode == 3\n"
+    )
+    command = [sys.executable, "-P", launcher.__file__, str(folder / "l.sock"), "asks"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        wait_for(lambda: process.poll() is not None or pongs(folder / "l.sock"))
+        assert process.poll() is None
+        process.terminate()
+
+
 def test_a_module_that_cannot_be_preloaded_is_told(folder: Path, server: psutil.Process) -> None:
     assert server.is_running()
-    assert "no_such_module is not preloaded" in (folder / "launcher.log").read_text()
+    wait_for(lambda: "no_such_module is not preloaded" in (folder / "launcher.log").read_text())
 
 
 def test_other_installed_packages_end_the_launcher_and_the_client_helps_itself(
@@ -169,7 +181,11 @@ def test_other_installed_packages_end_the_launcher_and_the_client_helps_itself(
     environment = {**os.environ, "PYTHONPATH": str(packages)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True) as process:
         wait_for(lambda: pongs(folder / "l.sock"))
-        (packages / "new.py").touch()
+        (packages / "__pycache__").mkdir()
+        with client(folder, "code", "0") as asking:
+            asking.communicate()
+        assert process.poll() is None, "bytecode is no package"
+        (packages / "new-1.0.dist-info").mkdir()
         with client(folder, "code", "3") as asking:
             asking.communicate()
         assert asking.returncode == 3

@@ -1,0 +1,77 @@
+"""`python -m tests.launched COMMAND …` runs a command beside a launcher that has imported what tests need.
+
+Workers of pytest, and the longest of the programs that tests start, are forks of it (`platforms/local/launcher.py`):
+to import the libraries takes ten seconds, and from a clean clone, where they are not compiled yet, thirty. Without a
+launcher, as under a plain `pytest`, each imports what it needs itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from platforms.local import launch_client, launcher, services
+
+LAUNCHER = "TESTS_LAUNCHER"
+"""The variable that has the launcher's socket."""
+WORKER = "TESTS_WORKER"
+"""The variable that has the command of a worker of pytest, as `popen//python=` of execnet takes it."""
+
+NEEDED_BY_MOST = ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas")
+NEEDED_BY_SOME = (
+    "azure.ai.ml",
+    "azure.eventgrid",
+    "azure.keyvault.secrets",
+    "azure.mgmt.containerinstance",
+    "azure.mgmt.containerregistrytasks",
+    "azure.mgmt.resource",
+    "azure.monitor.opentelemetry.exporter",
+    "azure.monitor.query",
+    "azure.storage.queue",
+    "hypothesis.strategies",
+    "kubernetes.client.api.apps_v1_api",
+    "kubernetes.client.api.core_v1_api",
+    "lightgbm",
+    "matplotlib.figure",
+    "mlflow.pyfunc",
+    "mlflow.sklearn",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "onnxruntime",
+    "prefect.cli.server",
+    "prefect.server.api.server",
+    "prefect.workers.process",
+    "schemathesis",
+    "skl2onnx",
+    "sklearn.ensemble",
+    "tritonclient.http",
+    "uvicorn",
+)
+
+
+def python() -> tuple[str, ...]:
+    """How a command line begins that goes on with a module: by the launcher if there is one."""
+    socket = os.environ.get(LAUNCHER)
+    return launch_client.command(socket) if socket else (sys.executable, "-m")
+
+
+def main(command: list[str]) -> int:
+    """Run the command with the launcher's address in its environment, and end the launcher with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with tempfile.TemporaryDirectory(prefix="ridgeline-tests-") as folder:
+        socket = str(Path(folder) / "launcher.sock")
+        program = [sys.executable, "-P", launcher.__file__, socket, *NEEDED_BY_MOST, *NEEDED_BY_SOME]
+        worker = shlex.join((*launch_client.command(socket), "tests.forked"))
+        with subprocess.Popen(program, env=os.environ | services.WITHOUT_THREADS, start_new_session=True) as process:
+            try:
+                return subprocess.run(command, env=os.environ | {LAUNCHER: socket, WORKER: worker}).returncode
+            finally:
+                process.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
