@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -86,15 +87,15 @@ class Installation:
                 process.kill()
         return not found
 
-    def prod(self) -> dict[str, object]:
-        """What the status document says of production."""
+    @functools.cached_property
+    def _prod(self) -> dict[str, object]:
+        """What the status document says of production once it serves; to ask takes as long as a service's start."""
         return next(entry for entry in self.status()["endpoints"] if entry["environment"] == "prod")
 
     def score(self) -> httpx.Response:
-        """What production answers to one row, asked as the status document says."""
-        prod = self.prod()
-        headers = {"authorization": f"Bearer {self.key(prod)}"}
-        return httpx.post(f"{prod['url']}/score", json={"data": [ROW]}, headers=headers, trust_env=False)
+        """What production answers to one row, asked where and how the status document says."""
+        headers = {"authorization": f"Bearer {self.key(self._prod)}"}
+        return httpx.post(f"{self._prod['url']}/score", json={"data": [ROW]}, headers=headers, trust_env=False)
 
     def key(self, endpoint: Mapping[str, object]) -> str:
         """The first key of an endpoint."""
@@ -145,20 +146,19 @@ def started(folder: Path) -> Iterator[Installation]:
 
 @contextmanager
 def started_in_trouble(folder: Path) -> Iterator[Installation]:
-    """The same, although services die as soon as the first data has landed."""
+    """The same, although the worker dies as soon as the first data has landed."""
     killed: list[str] = []
 
-    def services_die(over: Callable[[], bool]) -> None:
+    def the_worker_dies(over: Callable[[], bool]) -> None:
         landed = made.state / "storage" / "landing" / "diabetes" / "seed.csv"
         wait_for(lambda: over() or landed.exists(), 400)
         if over():
             return
-        for service in ("worker", "listener"):
-            os.kill(made.pid(service), signal.SIGKILL)
-            killed.append(service)
+        os.kill(made.pid("worker"), signal.SIGKILL)
+        killed.append("worker")
 
     made = Installation(folder)
-    with brought_up(made, services_die):
+    with brought_up(made, the_worker_dies):
         assert killed, "nothing was seen to land"
         yield made
 

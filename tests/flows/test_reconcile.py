@@ -44,6 +44,7 @@ def test_every_step_that_was_lost_is_wanted(loop_platform: Platform, landed: Lan
     assert wanted() == [("release", "model_version", 1)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("supervised")
 def test_nothing_is_missing_after_the_release(loop_platform: Platform, data: int) -> None:
     retrain(at_least=data, return_state=True)
@@ -93,13 +94,14 @@ def test_a_run_with_other_parameters_is_no_judgement_of_the_data(loop_platform: 
     assert facts.judged_version("diabetes") == data
 
 
+@pytest.mark.long
 def test_a_manual_run_is_never_suppressed(loop_platform: Platform, data: int) -> None:
     retrain(at_least=data, return_state=True)
     assert retrain(return_state=True).name == "Registered"
     assert len(loop_platform.registry.versions("diabetes")) == 2
 
 
-@pytest.mark.parametrize("released", [False, True])
+@pytest.mark.parametrize("released", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_retrain_killed_before_its_journal_entry_is_taken_up_and_not_repeated(
     loop_platform: Platform, data: int, compute: ScriptedCompute, released: bool
 ) -> None:

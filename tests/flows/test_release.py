@@ -8,6 +8,7 @@ import pytest
 from flows.release import release
 from flows.retrain import retrain
 from platforms.platform import Platform
+from tasks import reconciling
 from tests.flows.conftest import ScriptedCompute
 from training import outputs
 
@@ -41,6 +42,7 @@ def test_a_registered_model_answers_in_production(loop_platform: Platform, data:
     )
     assert answer.status_code == 200
     assert release(return_state=True).message == "diabetes 1 is in production already"
+    assert reconciling.missing("diabetes") == []
 
 
 def test_a_model_that_answers_otherwise_than_it_trained_leaves_production_alone(

@@ -50,6 +50,7 @@ def test_parameters_that_the_recipe_does_not_have_are_refused() -> None:
     assert "alpha" in str(answer)
 
 
+@pytest.mark.long
 def test_a_server_with_auth_lets_only_those_in_who_know_it() -> None:
     """The server's own application, without the process around it."""
     measured.load("prefect.server.api.server")

@@ -60,6 +60,7 @@ def test_a_good_batch_is_accepted_once(loop_platform: Platform, landed: Land) ->
     assert names == ["first batch.csv", "first batch.csv.report.json"]
 
 
+@pytest.mark.long
 def test_a_second_batch_is_a_second_version(loop_platform: Platform, landed: Land) -> None:
     validate_data(landed("a.csv", seed_csv(slice(120))), return_state=True)
     first = loop_platform.datasets.version("diabetes")
@@ -109,6 +110,7 @@ def test_a_run_that_dies_after_any_step_is_finished_by_the_next(
     assert [report["state"] for report in areas.filed_batches("diabetes")] == ["Accepted"]
 
 
+@pytest.mark.long
 def test_a_run_that_died_after_the_move_ends_as_it_would_have(loop_platform: Platform, landed: Land) -> None:
     good, bad = landed("a.csv", seed_csv(slice(60))), landed("b.csv", b"age\n1\n")
     for path, name in ((good, "Accepted"), (bad, "Quarantined")):

@@ -104,6 +104,7 @@ def test_a_job_that_takes_too_long_is_ended(workspace: Workspace, job: TrainingJ
         workspace.compute("time.sleep(60)", timeout=1).run(job, lambda line: None)
 
 
+@pytest.mark.long
 def test_an_exception_of_the_caller_cancels_the_job(workspace: Workspace, job: TrainingJob, jobs: Jobs) -> None:
     def stop(line: str) -> None:
         raise KeyboardInterrupt
@@ -248,6 +249,7 @@ def test_expired_addresses_are_asked_for_again(
     assert names(jobs, job) == [job.name]
 
 
+@pytest.mark.long
 def test_no_line_is_lost_when_the_address_of_the_log_has_expired(
     workspace: Workspace, job: TrainingJob, world: World, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_applied_means_served_and_a_second_apply_changes_nothing(bench: AciBench
     assert (changed.url, bench.predict(changed)) == (status.url, 2.0)
 
 
+@pytest.mark.long
 def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_lines(bench: AciBench) -> None:
     before = bench.endpoints.apply(bench.spec(1, "qa"))
     told = rf"(?s){bench.recipe}:1 still serves.*Killing.*model/weights.json has sha256"
@@ -127,6 +128,7 @@ def test_keys_are_nowhere_but_in_the_secure_volume(bench: AciBench) -> None:
     assert [volume["name"] for volume in volumes if "secret" in volume] == ["keys"]
 
 
+@pytest.mark.long
 def test_a_new_key_reaches_the_group_with_the_next_apply(bench: AciBench) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
     bench.secrets._path(status.key_secret).write_text("second new-key\n")

@@ -10,6 +10,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.azure.texts import Texts
 from platforms.errors import PlatformError
 from platforms.journal import HashedJournal
+from platforms.protocols import Journal
 from tests.emulator.faults import Fault
 from tests.emulator.world import World
 from tests.platforms.contracts.journal import JournalContract
@@ -26,7 +27,9 @@ def journal(texts: Texts) -> HashedJournal:
 
 
 class TestBlobJournal(JournalContract):
-    pass
+    @pytest.mark.long
+    def test_whatever_is_written_keeps_the_chain(self, journal: Journal) -> None:
+        super().test_whatever_is_written_keeps_the_chain(journal)
 
 
 def test_tampering_names_the_entry_and_the_blob(journal: HashedJournal, texts: Texts) -> None:

@@ -49,6 +49,7 @@ def test_a_killed_replica_comes_back(aks: AksBench) -> None:
     wait_for(lambda: aks.ready() == 1)
 
 
+@pytest.mark.long
 def test_throttled_and_failing_requests_are_sent_again(aks: AksBench, world: World) -> None:
     faults = [Fault(kind, path="/clusters/", times=1) for kind in PASSING]
     with world.faults.on(*faults):
@@ -56,6 +57,7 @@ def test_throttled_and_failing_requests_are_sent_again(aks: AksBench, world: Wor
     assert [fault.hits for fault in faults] == [1, 1, 1, 1]
 
 
+@pytest.mark.long
 def test_what_kubernetes_cannot_change_is_told_and_what_serves_stays(aks: AksBench) -> None:
     status = aks.endpoints.apply(aks.spec(1))
     aks.settings = aks.settings.model_copy(update={"log_volume": "9Gi"})

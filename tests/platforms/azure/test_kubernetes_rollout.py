@@ -82,6 +82,7 @@ def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(aks: Ak
     assert aks.pods() == []
 
 
+@pytest.mark.long
 def test_a_registry_that_is_gone_for_a_while_only_delays(aks: AksBench) -> None:
     spec, patient = aks.spec(1), aks.changed(pull_timeout=20.0)
     with aks.unreachable(spec, lambda: aks.waiting("ImagePullBackOff")):

@@ -33,6 +33,7 @@ def test_a_canary_that_does_not_start_is_gone_again(aks: AksBench) -> None:
     assert aks.predict(status) == 1.0
 
 
+@pytest.mark.long
 def test_a_canary_whose_autoscaler_cannot_be_held_is_gone_again(aks: AksBench, world: World) -> None:
     aks.endpoints.apply(aks.spec(1))
     refused = Fault("error", path="/horizontalpodautoscalers/", methods="PATCH", status=400)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from platforms.errors import PlatformError
-from platforms.local import control, processes, record, services
+from platforms.local import control, postgres, processes, record, services
 from platforms.settings import ROOT, Settings
 
 SUPERVISOR = """
@@ -189,3 +189,4 @@ def test_two_who_look_do_not_take_each_other_for_a_supervisor(settings: Settings
 def test_where_no_launcher_runs_modules_are_run_all_the_same(settings: Settings) -> None:
     done = subprocess.run([*control.python(settings), "calendar", "2026", "11"], capture_output=True, text=True)
     assert done.stdout.splitlines()[0].strip() == "November 2026"
+    postgres.wipe(settings.state_dir)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from pydantic import SecretStr
 
 from platforms.local import postgres, services
 from platforms.settings import Settings
@@ -35,6 +36,13 @@ def test_a_service_sees_these_settings_and_no_others(settings: Settings, monkeyp
     assert services.environment(settings) == names, "a service gives on what it was given"
     assert Settings().state_dir == settings.state_dir
     assert Settings().prefect_port == settings.prefect_port
+
+
+def test_a_server_with_auth_asks_for_what_its_clients_send(settings: Settings) -> None:
+    closed = settings.model_copy(update={"prefect_auth": SecretStr("ada:lovelace")})
+    names = services.server(closed, "url").environment
+    assert names["PREFECT_SERVER_API_AUTH_STRING"] == names["PREFECT_API_AUTH_STRING"] == "ada:lovelace"
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in services.server(settings, "url").environment
 
 
 def test_an_external_database_needs_no_service(settings: Settings) -> None:
