@@ -9,8 +9,8 @@ from typing import Literal, Self
 
 Environment = Literal["qa", "prod"]
 Parameter = bool | int | float | str
-Value = bool | int | float | str
-"""One field of a scored row."""
+Value = bool | int | float | str | None
+"""One field of a scored row; None is a missing one."""
 
 
 @dataclass(frozen=True)

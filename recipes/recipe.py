@@ -144,6 +144,14 @@ class Recipe:
         return tuple(column for column in self.columns if column != self.target and column not in self.identifiers)
 
     @property
+    def nullable(self) -> tuple[str, ...]:
+        """The features that may lack a value, in batches and in requests: of numbers, those that the schema says."""
+        from recipes.columns import kind
+
+        columns = self.schema.columns
+        return tuple(name for name in self.features if columns[name].nullable and kind(columns[name]) == "number")
+
+    @property
     def primary(self) -> Metric:
         """The metric that decides."""
         return self.metrics[0]

@@ -21,19 +21,23 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
     """The content of an image's `schema.json`.
 
     Returns:
-        `{"recipe": …, "target": …, "features": [{"name", "type", "minimum", "maximum", "values"}, …]}` with the
-        features in the order in which the model takes them; inclusive limits and the list of all values, only where
-        the recipe's checks give them. An exclusive limit is the number next to it.
+        `{"recipe": …, "target": …, "features": [{"name", "type", "nullable", "minimum", "maximum", "values"}, …]}`
+        with the features in the order in which the model takes them; `nullable` only where it is true, inclusive
+        limits and the list of all values only where the recipe's checks give them. An exclusive limit is the number
+        next to it.
     """
-    features = [_feature(recipe, name) for name in recipe.features]
+    nullable = recipe.nullable
+    features = [_feature(recipe, name, name in nullable) for name in recipe.features]
     return {"recipe": recipe.name, "target": recipe.target, "features": features}
 
 
-def _feature(recipe: Recipe, name: str) -> Feature:
+def _feature(recipe: Recipe, name: str, nullable: bool) -> Feature:
     column = recipe.schema.columns[name]
     kind = columns.kind(column)
     assert kind is not None, "a recipe has no other features"
     feature: Feature = {"name": name, "type": kind}
+    if nullable:
+        feature["nullable"] = True
     if kind in ("number", "integer"):
         bounds = [bound for check in column.checks for bound in _bounds(check, kind)]
         if lows := [low for low, _ in bounds if low is not None]:

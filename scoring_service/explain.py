@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from scoring_service.problem import FieldError, ProblemError, some_of
-from scoring_service.schema import Feature, Kind, Schema, Value
+from scoring_service.schema import MISSING, Feature, Kind, Schema, Value
 
 Row: TypeAlias = tuple[Value, ...]
 EXPECTED: Final = 'expected {"data": [row, ...]} with rows as lists or as objects'
@@ -31,7 +31,10 @@ def explain(body: bytes, schema: Schema, max_rows: int) -> list[Row]:
 
 
 def explain_rows(rows: object, schema: Schema, max_rows: int, what: str = "`data`") -> list[Row]:
-    """The rows of a decoded document, if nothing is wrong with them; else raises `ProblemError`."""
+    """The rows of a decoded document, if nothing is wrong with them; else raises `ProblemError`.
+
+    None is a missing value; NaN is a number that nobody may send.
+    """
     if not isinstance(rows, list):
         raise ProblemError(422, f"{what} is {kind_of(rows)}; expected rows as lists or as objects")
     if not rows:
@@ -106,10 +109,12 @@ def _count(schema: Schema) -> str:
 
 
 def _value_errors(index: int, value: object, feature: Feature) -> Iterator[FieldError]:
+    if value is None and feature.nullable:
+        return
     found = _read(value, feature.type)
     if found is None:
         shown = f"{value!r}" if feature.type == "integer" and isinstance(value, float) else kind_of(value)
-        message = f"expected {NOUNS[feature.type]}, got {shown}"
+        message = f"expected {NOUNS[feature.type]}{' or null' if feature.nullable else ''}, got {shown}"
     elif isinstance(found, str):
         message = _text_error(found)
     else:
@@ -144,8 +149,7 @@ def _values(row: list[object] | dict[str, object], schema: Schema) -> Iterator[V
     values = row if isinstance(row, list) else [row[name] for name in schema.names]
     for value, feature in zip(values, schema.features, strict=True):
         found = _read(value, feature.type)
-        if found is not None:
-            yield found
+        yield MISSING if found is None else found
 
 
 def _read(value: object, kind: Kind) -> Value | None:

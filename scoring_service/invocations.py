@@ -20,6 +20,8 @@ from scoring_service.scoring import Scorer
 
 FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
+EMPTY: Final = "", "NA", "N/A", "#N/A", "#NA", "n/a", "NULL", "null", "NaN", "nan", "-NaN", "-nan", "None"
+"""How a CSV spells a missing number, as in batches (`recipes.columns`)."""
 EXPECTED: Final = f"expected one of {', '.join(FORMS)}"
 
 
@@ -33,7 +35,7 @@ class Invocations:
     def __init__(self, schema: Schema, max_rows: int, scorer: Scorer) -> None:
         self._schema = schema
         self._scorer = scorer
-        self._rows = RowDecoder(schema, max_rows)
+        self._rows = RowDecoder.of(schema, max_rows)
 
     def invoke(self, request: Request, key_id: str) -> Answer:
         """Answer a body of `POST /invocations`; raises `ProblemError`."""
@@ -94,7 +96,7 @@ def _split_rows(content: object, schema: Schema) -> object:
     return rows_of_table(columns, data, schema)
 
 
-def _csv_rows(body: bytes, schema: Schema) -> list[list[Value]]:
+def _csv_rows(body: bytes, schema: Schema) -> list[list[Value | None]]:
     try:
         header, *lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:
@@ -105,10 +107,10 @@ def _csv_rows(body: bytes, schema: Schema) -> list[list[Value]]:
     return [_csv_row(row, line, order, schema) for row, line in enumerate(lines)]
 
 
-def _csv_row(row: int, line: Sequence[str], order: Sequence[int], schema: Schema) -> list[Value]:
+def _csv_row(row: int, line: Sequence[str], order: Sequence[int], schema: Schema) -> list[Value | None]:
     if len(line) != len(order):
         raise ProblemError.of_rows([FieldError(f"expected {len(order)} values, got {len(line)}", row)])
-    values = []
+    values: list[Value | None] = []
     for index, feature in zip(order, schema.features, strict=True):
         try:
             values.append(_csv_value(line[index], feature))
@@ -118,7 +120,9 @@ def _csv_row(row: int, line: Sequence[str], order: Sequence[int], schema: Schema
     return values
 
 
-def _csv_value(text: str, feature: Feature) -> Value:
+def _csv_value(text: str, feature: Feature) -> Value | None:
+    if feature.nullable and text.strip() in EMPTY:
+        return None
     if feature.type == "string":
         return text
     if feature.type == "boolean":

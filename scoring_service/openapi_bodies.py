@@ -132,9 +132,10 @@ def _spelt(value: Value) -> str:
 
 
 def _value(feature: Feature) -> Json:
-    bounds = {"minimum": feature.minimum, "maximum": feature.maximum, "enum": feature.values}
+    listed = feature.values if feature.values is None or not feature.nullable else (*feature.values, None)
+    bounds = {"minimum": feature.minimum, "maximum": feature.maximum, "enum": listed}
     known = {name: bound for name, bound in bounds.items() if bound is not None}
-    return {"type": feature.type, "title": feature.name, **known}
+    return {"type": [feature.type, "null"] if feature.nullable else feature.type, "title": feature.name, **known}
 
 
 def _example(feature: Feature) -> Value:

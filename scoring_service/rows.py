@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 import msgspec
 
 from scoring_service.explain import LARGEST, SMALLEST, explain, explain_rows
-from scoring_service.schema import Feature, Schema, Value
+from scoring_service.schema import MISSING, Feature, Schema, Value
 
 Row: TypeAlias = tuple[Value, ...]
 Body: TypeAlias = bytes | bytearray
@@ -27,7 +27,7 @@ class _Request(Protocol):
 
 
 class RowDecoder:
-    """Decodes the bodies of one schema."""
+    """Decodes the bodies of one schema, none of whose features is nullable: `of` makes the one for any schema."""
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self._schema = schema
@@ -39,6 +39,11 @@ class RowDecoder:
         self._list_rows, self._object_rows = _many(lists, max_rows), _many(record, max_rows)
         self._lists, self._objects = _decoder(self._list_rows), _decoder(self._object_rows)
         self._values: Callable[[object], Row] = attrgetter(*keys) if len(keys) > 1 else _one(keys[0])
+
+    @classmethod
+    def of(cls, schema: Schema, max_rows: int) -> RowDecoder:
+        """The decoder for a schema; only one with nullable features looks for missing values."""
+        return (NullableDecoder if schema.nullable else RowDecoder)(schema, max_rows)
 
     def decode(self, body: Body) -> Sequence[Row]:
         """The rows of a body, values in the order of the schema; raises `ProblemError`."""
@@ -66,6 +71,22 @@ class RowDecoder:
             return explain_rows(rows, self._schema, self._max_rows, what)
 
 
+class NullableDecoder(RowDecoder):
+    """Decodes the bodies of a schema with nullable features, and puts `MISSING` where rows have null."""
+
+    def decode(self, body: Body) -> Sequence[Row]:
+        """As `RowDecoder.decode`."""
+        return _filled(super().decode(body))
+
+    def check(self, rows: object, what: str, finite: bool = True) -> Sequence[Row]:
+        """As `RowDecoder.check`."""
+        return _filled(super().check(rows, what, finite))
+
+
+def _filled(rows: Sequence[tuple[Value | None, ...]]) -> list[Row]:
+    return [tuple([MISSING if value is None else value for value in row]) for row in rows]
+
+
 def record_type(features: Iterable[Feature]) -> type[msgspec.Struct]:
     """A row as a struct that is read and written with the names of the features."""
     fields = [
@@ -75,6 +96,10 @@ def record_type(features: Iterable[Feature]) -> type[msgspec.Struct]:
 
 
 def _type(feature: Feature) -> Any:  # noqa: ANN401  # a type, for msgspec
+    return _present(feature) | None if feature.nullable else _present(feature)
+
+
+def _present(feature: Feature) -> Any:  # noqa: ANN401  # a type, for msgspec
     low, high, values = feature.minimum, feature.maximum, feature.values
     match feature.type:
         case "string":

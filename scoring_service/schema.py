@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["number", "integer", "boolean", "string"]
 Value: TypeAlias = float | str
 """One field of a row; integers and booleans are floats to the type checker."""
+MISSING: Final = math.nan
+"""The value of a nullable feature that a row lacks; what JSON says as null, to models and in matrices."""
 NUMBERS: Final = frozenset({"number", "integer"})
 
 
@@ -25,13 +28,21 @@ class SchemaError(Exception):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One column of a row; bounds are inclusive, None is unbounded. `values` are all that there may be."""
+    """One column of a row; bounds are inclusive, None is unbounded. `values` are all that there may be.
+
+    A row may lack the value of a `nullable` one, which only a number can be.
+    """
 
     name: str
     type: Kind
     minimum: float | None = None
     maximum: float | None = None
     values: tuple[Value, ...] | None = None
+    nullable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.nullable and self.type != "number":
+            raise ValueError(f"{self.name!r} is nullable, which only a number can be")
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -50,6 +61,11 @@ class Schema(msgspec.Struct, frozen=True):
     def names(self) -> list[str]:
         """The names of the features, in order."""
         return [feature.name for feature in self.features]
+
+    @property
+    def nullable(self) -> frozenset[str]:
+        """The names of the features whose values a row may lack."""
+        return frozenset(feature.name for feature in self.features if feature.nullable)
 
     @property
     def numeric(self) -> bool:

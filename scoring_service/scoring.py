@@ -42,7 +42,7 @@ class Scorer:
         self.recorder = recorder
         self.refuse: Callable[[Request, Exception], Response] = _reraise
         self._model = context.model
-        self._rows = RowDecoder(context.schema, settings.max_rows)
+        self._rows = RowDecoder.of(context.schema, settings.max_rows)
         self._real = context.schema.real
         self._matrix = _numbers if context.schema.numeric else _objects
         self._batcher = Batcher(self) if context.model.batched else None

@@ -48,7 +48,7 @@ class Tensor(msgspec.Struct, frozen=True):
     data: msgspec.Raw = msgspec.Raw()
 
 
-_KINDS: Final[Mapping[str, type]] = {"f": float, "i": int, "b": bool, "O": str}
+_KINDS: Final[Mapping[str, Any]] = {"f": float, "i": int, "b": bool, "O": str, "nullable": float | None}
 _FLAT: Final[Mapping[str, msgspec.json.Decoder[list[Any]]]] = {
     kind: msgspec.json.Decoder(list[value])  # type: ignore[valid-type]  # a type from the table
     for kind, value in _KINDS.items()
@@ -67,17 +67,18 @@ class TensorReader:
         self._max_rows = max_rows
         self._takes_whole = schema.numeric and schema.names != [WHOLE]
         self._real = schema.real
-        self._exact = RowDecoder(schema, max_rows)
+        self._nullable = schema.nullable | ({WHOLE} if schema.nullable and self._takes_whole else set())
+        self._exact = RowDecoder.of(schema, max_rows)
         single = _rounded(schema, FLOATS["FP32"])
         wider = {"FP16": _rounded(single, FLOATS["FP16"]), "FP32": single}
-        self._rounded = {name: RowDecoder(each, max_rows) for name, each in wider.items()}
-        self._limits = {name: Limits(each) for name, each in {"FP64": schema, **wider}.items()}
+        self._rounded = {name: RowDecoder.of(each, max_rows) for name, each in wider.items()}
+        self._limits = {name: Limits.of(each) for name, each in {"FP64": schema, **wider}.items()}
 
     def read(self, tensors: Sequence[Tensor], tail: memoryview) -> Sequence[Row]:
         """The checked rows; raises `ProblemError`."""
         arrays = []
         for tensor in tensors:
-            array, tail = _array(tensor, tail)
+            array, tail = _array(tensor, tail, tensor.name in self._nullable)
             arrays.append(array)
         if tail:
             raise ProblemError(422, f"{len(tail)} bytes follow the last binary tensor")
@@ -97,14 +98,25 @@ class TensorReader:
             if arrays[0].ndim != 2 or arrays[0].shape[1] != count:
                 raise ProblemError(422, f"`{WHOLE}` has the shape {tensors[0].shape}, expected [rows, {count}]")
             if self._real:
-                return _listed(arrays[0], tensors, limits)
+                return self._listed(arrays[0], tensors, limits)
             return self._mixed(list(arrays[0].T))
         columns = self._columns(tensors, arrays)
-        return _listed(np.stack(columns, axis=1), tensors, limits) if self._real else self._mixed(columns)
+        return self._listed(np.stack(columns, axis=1), tensors, limits) if self._real else self._mixed(columns)
+
+    def _listed(self, matrix: Values, tensors: Sequence[Tensor], limits: Limits) -> Rows:
+        """Rows of numbers."""
+        told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
+        if told:
+            raise ProblemError(422, f"the inputs are {', '.join(told)}, expected one of {', '.join(NUMBER_TYPES)}")
+        matrix = matrix.astype(np.float64, copy=False)
+        if not limits.hold(matrix):
+            return self._mixed(list(matrix.T))
+        return Matrix(matrix) if len(matrix) >= MANY else matrix.tolist(), True, True
 
     def _mixed(self, columns: Sequence[Values]) -> Rows:
-        finite = all(column.dtype.kind != "f" or bool(np.isfinite(column).all()) for column in columns)
-        values = [_as_wanted(column, feature) for column, feature in zip(columns, self._schema.features, strict=True)]
+        pairs = list(zip(columns, self._schema.features, strict=True))
+        finite = all(_is_finite(column, feature) for column, feature in pairs)
+        values = [_as_wanted(column, feature) for column, feature in pairs]
         return [list(row) for row in zip(*values, strict=True)], finite, False
 
     def _columns(self, tensors: Sequence[Tensor], arrays: Sequence[Values]) -> list[Values]:
@@ -117,36 +129,35 @@ class TensorReader:
         return columns
 
 
-def _listed(matrix: Values, tensors: Sequence[Tensor], limits: Limits) -> Rows:
-    """Rows of numbers."""
-    told = sorted({tensor.datatype for tensor in tensors} - NUMBER_TYPES.keys())
-    if told:
-        raise ProblemError(422, f"the inputs are {', '.join(told)}, expected one of {', '.join(NUMBER_TYPES)}")
-    matrix = matrix.astype(np.float64, copy=False)
-    good = limits.hold(matrix)
-    rows = Matrix(matrix) if good and len(matrix) >= MANY else matrix.tolist()
-    return rows, good or bool(np.isfinite(matrix).all()), good
+def _is_finite(column: Values, feature: Feature) -> bool:
+    """Whether every number is finite, or missing where it may be."""
+    if column.dtype.kind != "f" or np.isfinite(column).all():
+        return True
+    return feature.nullable and not np.isinf(column).any()
 
 
 def _as_wanted(column: Values, feature: Feature) -> list[Any]:
-    """The values for the row decoder: whole numbers where the feature wants integers, numbers where it wants any."""
+    """The values for the row decoder: whole numbers where the feature wants integers, numbers where it wants any.
+
+    None is a missing one.
+    """
     if column.dtype.kind == "f" and feature.type == "integer":
         column = column.astype(np.float64, copy=False)  # half precision has no number as large as the limit
         if bool((np.abs(column) < 2**53).all()) and bool((np.mod(column, 1) == 0).all()):
             column = column.astype(np.int64)
     values: list[Any] = column.tolist()
-    return values
+    return [None if value != value else value for value in values] if feature.nullable else values
 
 
-def _array(tensor: Tensor, tail: memoryview) -> tuple[Values, memoryview]:
-    """The values of a tensor in its shape, and what is left of the tail."""
+def _array(tensor: Tensor, tail: memoryview, nullable: bool) -> tuple[Values, memoryview]:
+    """The values of a tensor in its shape, NaN where JSON has a null, and what is left of the tail."""
     dtype = DATATYPES.get(tensor.datatype)
     if dtype is None and tensor.datatype != TEXT:
         known = ", ".join((*DATATYPES, TEXT))
         raise ProblemError(422, f"`{tensor.name}` is {tensor.datatype}, expected one of {known}")
     size = tensor.parameters.get("binary_data_size")
     if size is None:
-        return _from_json(tensor, np.dtype(dtype or object)), tail
+        return _from_json(tensor, np.dtype(dtype or object), nullable), tail
     if dtype is None:
         return _texts(tensor, size, tail)
     expected = prod(tensor.shape) * np.dtype(dtype).itemsize
@@ -181,14 +192,14 @@ def _text(content: bytes, tensor: Tensor) -> str:
         raise ProblemError(422, f"`{tensor.name}` has a text that is not UTF-8: {error}") from None
 
 
-def _from_json(tensor: Tensor, dtype: np.dtype[Any]) -> Values:
+def _from_json(tensor: Tensor, dtype: np.dtype[Any], nullable: bool) -> Values:
     if not bytes(tensor.data):
         raise ProblemError(422, f"`{tensor.name}` has neither `data` nor `binary_data_size`")
     kind = "i" if dtype.kind == "u" else dtype.kind
     # Numbers of JSON keep the precision that they are written with.
     dtype = np.dtype(np.float64) if kind == "f" else dtype
     try:
-        return _shaped(_flat(tensor, kind), dtype, tensor)
+        return _shaped(_flat(tensor, "nullable" if nullable and kind == "f" else kind), dtype, tensor)
     except (msgspec.DecodeError, OverflowError, RecursionError) as error:
         raise ProblemError(422, f"`data` of `{tensor.name}` are no {tensor.datatype} values: {error}") from None
 

@@ -108,7 +108,7 @@ def _parity(client: httpx.Client, model: ModelVersion) -> Iterator[str]:
 
     folder = current().registry.outputs(model.recipe, model.version)
     holdout, result = pd.read_parquet(folder / outputs.PREDICTIONS), _result(model)
-    rows = matrix.rows(holdout[result["features"]]).tolist()
+    rows = matrix.json_rows(holdout[result["features"]])
     expected = holdout[outputs.PREDICTION].to_numpy(np.float64)
     for start in range(0, len(rows), BLOCK):
         answer = client.post("/score", json={"data": rows[start : start + BLOCK]})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 import pandas as pd
 
-from scoring_service.model import load_model
+from scoring_service.model import Model, load_model
 from scoring_service.refusal import RowsRefusedError
 from training import matrix
 
@@ -23,6 +23,8 @@ SINGLE: Final = 1e-5
 """The same where a form predicts in single precision."""
 _NOTHING: Final = 1e-12
 _UNSEEN: Final = "\N{REPLACEMENT CHARACTER} never seen"
+_LACKING: Final = 50
+"""Rows of the holdout that are asked again without a value, for each nullable feature."""
 
 
 class RejectedError(Exception):
@@ -42,52 +44,55 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class _Probe:
+    """Rows that the holdout may lack, and what the estimator says to them (None if it refuses them)."""
+
+    told: str
+    rows: pd.DataFrame
+    expected: Array | None
+
+    def holds(self, model: Model, tolerance: Tolerance) -> bool:
+        """Whether a form answers as the estimator does; one that gives no number refuses, as the service then does."""
+        try:
+            found = _finite(model.predict(matrix.rows(self.rows)))
+        except RowsRefusedError:
+            found = None
+        if found is None or self.expected is None:
+            return found is None and self.expected is None
+        return _close(found, self.expected, tolerance)
+
+
+@dataclass(frozen=True)
 class Acceptance:
-    """What the estimator says to the holdout, and to categories that it has never seen (None if it refuses them)."""
+    """What the estimator says to the holdout, to categories that it has never seen, and to rows that lack values."""
 
     features: pd.DataFrame
     expected: Array
-    unseen: pd.DataFrame
-    unseen_expected: Array | None
+    probes: tuple[_Probe, ...]
 
     @classmethod
-    def of(cls, estimator: Estimator, features: pd.DataFrame, expected: Array) -> Self:
+    def of(
+        cls, estimator: Estimator, features: pd.DataFrame, expected: Array, nullable: Sequence[str] = ()
+    ) -> Self:
         """What the fitted estimator's forms must reproduce."""
-        unseen = _unseen(features)
-        try:
-            answers = (
-                np.asarray(estimator.predict(unseen), dtype="float64").reshape(-1) if len(unseen) else np.empty(0)
-            )
-        except ValueError:
-            return cls(features, expected, unseen, None)
-        return cls(features, expected, unseen, answers)
+        asked = [*_unseen(features), *_lacking(features, nullable)]
+        probes = tuple(_Probe(told, rows, _answers(estimator, rows)) for told, rows in asked)
+        return cls(features, expected, probes)
 
     def tolerance(self, folder: Path, allowed: Sequence[float]) -> Tolerance:
         """The tightest of the `allowed` relative differences that the form keeps; raises `RejectedError`."""
         model = load_model(folder, list(self.features.columns))
         found = model.predict(matrix.rows(self.features))
-        answers = self._unseen_answers(folder)
-        for relative in sorted(allowed):
-            tolerance = self._scaled(relative)
-            if _close(found, self.expected, tolerance) and self._follows(answers, tolerance):
+        told: list[str] = []
+        for tolerance in map(self._scaled, sorted(allowed)):
+            if not _close(found, self.expected, tolerance):
+                continue
+            told = [probe.told for probe in self.probes if not probe.holds(model, tolerance)]
+            if not told:
                 return tolerance
-        differ = float(np.abs(found - self.expected).max())
-        if _close(found, self.expected, self._scaled(max(allowed))):
-            raise RejectedError("unknown categories are answered in another way")
-        raise RejectedError(f"predictions differ by up to {differ}")
-
-    def _unseen_answers(self, folder: Path) -> Array | None:
-        if not len(self.unseen):
-            return np.empty(0)
-        try:
-            return load_model(folder, list(self.features.columns)).predict(matrix.rows(self.unseen))
-        except RowsRefusedError:
-            return None
-
-    def _follows(self, answers: Array | None, tolerance: Tolerance) -> bool:
-        if answers is None or self.unseen_expected is None:
-            return answers is None and self.unseen_expected is None
-        return _close(answers, self.unseen_expected, tolerance)
+        if told:
+            raise RejectedError(f"{told[0]} answered in another way")
+        raise RejectedError(f"predictions differ by up to {float(np.abs(found - self.expected).max())}")
 
     def _scaled(self, relative: float) -> Tolerance:
         """Sums in single precision are off by a share of their terms, however small the sum is."""
@@ -99,10 +104,28 @@ def _close(found: Array, expected: Array, tolerance: Tolerance) -> bool:
     return np.allclose(found, expected, rtol=tolerance.relative, atol=tolerance.absolute)
 
 
-def _unseen(features: pd.DataFrame) -> pd.DataFrame:
-    """The first row once for each column of texts, which holds an unknown one there."""
-    texts = [name for name, kind in zip(features, matrix.kinds(features), strict=True) if kind == "string"]
-    rows = features.iloc[[0] * len(texts)].reset_index(drop=True)
-    for index, name in enumerate(texts):
-        rows.loc[index, name] = _UNSEEN
-    return rows
+def _finite(found: Array) -> Array | None:
+    return found if np.isfinite(found).all() else None
+
+
+def _answers(estimator: Estimator, rows: pd.DataFrame) -> Array | None:
+    try:
+        return _finite(np.asarray(estimator.predict(rows), dtype="float64").reshape(-1))
+    except ValueError:
+        return None
+
+
+def _unseen(features: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The first row for each column of texts, with an unknown one there."""
+    for name, kind in zip(features, matrix.kinds(features), strict=True):
+        if kind == "string":
+            yield "unknown categories are", features.head(1).assign(**{str(name): _UNSEEN})
+
+
+def _lacking(features: pd.DataFrame, nullable: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The first rows without each of the nullable columns in turn, and without all of them."""
+    rows = features.head(_LACKING)
+    for name in nullable:
+        yield f"rows without {name!r} are", rows.assign(**{name: np.nan})
+    if len(nullable) > 1:
+        yield "rows without any nullable feature are", rows.assign(**dict.fromkeys(nullable, np.nan))

@@ -72,12 +72,14 @@ def _told(recipe: Recipe, what: str) -> Iterator[None]:
 
 
 def _require_whole(recipe: Recipe, rows: pd.DataFrame) -> None:
-    """Requests cannot leave a feature out, so what such rows are predicted could not be tested, nor asked for."""
-    lacking = rows[list(recipe.features)].isna().sum()
+    """Requests can lack numbers only, so what other rows are predicted could not be tested, nor asked for."""
+    nullable = recipe.nullable
+    lacking = rows[[name for name in recipe.features if name not in nullable]].isna().sum()
     if told := {str(name): int(count) for name, count in lacking.items() if count}:
         raise TrainingError(
-            f"recipe {recipe.name!r}: of {len(rows)} entities, so many lack a value: {told}; no request can, so fill"
-            " them before they land, and leave `nullable` out of the schema"
+            f"recipe {recipe.name!r}: of {len(rows)} entities, so many lack a value: {told}; a request can lack none"
+            " of a `float` without `nullable=True`, nor of another type: let the schema say `nullable=True` of a"
+            " float, else fill the values before they land"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -50,13 +50,17 @@ class _Attempt:
     write: Write
 
 
-def write(folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array) -> Portable:
+def write(
+    folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array, nullable: Sequence[str] = ()
+) -> Portable:
     """Write the first form that reproduces `expected`, the predictions for `features`, into `folder`.
+
+    It must also answer as the estimator does where values of `nullable` features are missing.
 
     Raises:
         TrainingError: No form does; the message tells why for each.
     """
-    acceptance = Acceptance.of(estimator, features, expected)
+    acceptance = Acceptance.of(estimator, features, expected, nullable)
     reasons: list[str] = []
     for attempt in _attempts(estimator, features):
         shutil.rmtree(folder, ignore_errors=True)
