@@ -178,12 +178,15 @@ def predict(recipe: str, version: int, rows: pd.DataFrame) -> NDArray[np.float64
             "promote the first model of the new schema with force=True"
         )
     try:
-        return load_model(folder / outputs.PORTABLE, features).predict(matrix.rows(rows[features]))
+        found = load_model(folder / outputs.PORTABLE, features).predict(matrix.rows(rows[features]))
+        if not np.isfinite(found).all():
+            raise RowsRefusedError("it answers no finite number, as a model does that cannot do without a value")
     except RowsRefusedError as error:
         raise RowsRefusedError(
             f"champion {recipe} {version} has no prediction for rows of the holdout ({error}): "
             "promote a model that knows them with force=True"
         ) from error
+    return found
 
 
 def _holdout(folder: Path) -> pd.DataFrame:

@@ -45,14 +45,14 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class _Probe:
-    """Rows that the holdout may lack, and what the estimator says to them (None if it refuses them)."""
+    """Rows that the holdout may lack, and what the estimator says to them: None if it refuses them."""
 
     told: str
     rows: pd.DataFrame
     expected: Array | None
 
     def holds(self, model: Model, tolerance: Tolerance) -> bool:
-        """Whether a form answers as the estimator does; one that gives no number refuses, as the service then does."""
+        """Whether a form answers as the estimator does; without a finite number it refuses, as the service does."""
         try:
             found = _finite(model.predict(matrix.rows(self.rows)))
         except RowsRefusedError:
@@ -71,9 +71,7 @@ class Acceptance:
     probes: tuple[_Probe, ...]
 
     @classmethod
-    def of(
-        cls, estimator: Estimator, features: pd.DataFrame, expected: Array, nullable: Sequence[str] = ()
-    ) -> Self:
+    def of(cls, estimator: Estimator, features: pd.DataFrame, expected: Array, nullable: Sequence[str] = ()) -> Self:
         """What the fitted estimator's forms must reproduce."""
         asked = [*_unseen(features), *_lacking(features, nullable)]
         probes = tuple(_Probe(told, rows, _answers(estimator, rows)) for told, rows in asked)
@@ -83,6 +81,8 @@ class Acceptance:
         """The tightest of the `allowed` relative differences that the form keeps; raises `RejectedError`."""
         model = load_model(folder, list(self.features.columns))
         found = model.predict(matrix.rows(self.features))
+        if _finite(found) is None:
+            raise RejectedError("predictions are not finite")
         told: list[str] = []
         for tolerance in map(self._scaled, sorted(allowed)):
             if not _close(found, self.expected, tolerance):

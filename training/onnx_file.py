@@ -23,23 +23,33 @@ def convert(estimator: object, names: Sequence[str], kinds: Sequence[Kind], prec
     Its inputs are those of `scoring_service.onnx_model`.
     """
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes as one_number
-
-    from training import onnx_trees
 
     _register_lightgbm()
-    trees = onnx_trees.CONVERTERS if precision == "double" else {}
+    converters, shapes = _doubles() if precision == "double" else ({}, {})
     graph = convert_sklearn(
         by_position(estimator, names),
         "model",
         _inputs(kinds, precision),
         target_opset=_OPSETS,
-        custom_conversion_functions=trees,
-        custom_shape_calculators=dict.fromkeys(trees, one_number),
+        custom_conversion_functions=converters,
+        custom_shape_calculators=shapes,
     )
     _set_opsets(graph)
     content: bytes = graph.SerializeToString(deterministic=True)
     return content
+
+
+def _doubles() -> tuple[dict[type, object], dict[type, object]]:
+    """Converters and shape calculators of our own, for what skl2onnx has in single precision only."""
+    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes as one_number
+    from sklearn.impute import SimpleImputer
+
+    from training import onnx_imputer, onnx_trees
+
+    shapes: dict[type, object] = dict.fromkeys(onnx_trees.CONVERTERS, one_number)
+    return {**onnx_trees.CONVERTERS, SimpleImputer: onnx_imputer.convert}, shapes | {
+        SimpleImputer: onnx_imputer.shape
+    }
 
 
 def _set_opsets(graph: Any) -> None:  # noqa: ANN401  # onnx has no types

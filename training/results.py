@@ -31,9 +31,7 @@ def begin(folder: Path) -> None:
 def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float]) -> portable.Portable:
     """Write everything but `profile.json` and `result.json`; returns the form that serves."""
     features = fitted.holdout[list(recipe.features)]
-    form = portable.write(
-        folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions, recipe.nullable
-    )
+    form = portable.write(folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions, recipe.nullable)
     shutil.rmtree(folder / outputs.MODEL, ignore_errors=True)
     mlflow_model.write(folder / outputs.MODEL, fitted.estimator, features, fitted.predictions)
     outputs.write_json(folder / outputs.METRICS, metrics)

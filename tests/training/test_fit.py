@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pandas as pd
 import pytest
+from pandera.pandas import Column, DataFrameSchema
 from sklearn.ensemble import RandomForestRegressor
 
 from recipes.recipe import Metric
@@ -50,11 +51,21 @@ def test_too_few_rows_are_refused() -> None:
         fit.fit(examples.recipe(), examples.rows(3), {})
 
 
-def test_features_that_lack_values_are_refused_since_no_request_can_lack_them() -> None:
+def test_features_that_lack_values_are_refused_where_no_request_can_lack_them() -> None:
     rows = examples.rows()
     rows.loc[[3, 4], "a"] = np.nan
-    with pytest.raises(TrainingError, match=r"of 40 entities, so many lack a value: \{'a': 2\}; no request can"):
+    with pytest.raises(TrainingError, match=r"of 40 entities, so many lack a value: \{'a': 2\}; a request can lack"):
         fit.fit(examples.recipe(), rows, {})
+    schema = examples.SCHEMA.update_column("a", nullable=True)
+    assert fit.fit(examples.recipe(schema=schema, estimator=Fixed), rows, {}).rows == 40
+
+
+def test_only_numbers_may_be_missing() -> None:
+    schema = DataFrameSchema({"a": Column(float), "t": Column(str, nullable=True), "y": Column(float)})
+    rows = examples.rows().drop(columns="b").assign(t="x")
+    rows.loc[3, "t"] = None
+    with pytest.raises(TrainingError, match=r"so many lack a value: \{'t': 1\}; .* nor of another type"):
+        fit.fit(examples.recipe(schema=schema), rows[["a", "t", "y"]], {})
 
 
 @pytest.mark.parametrize(("answer", "reason"), [([1.0, 2.0], r"gave shape \(2,\) for"), (np.nan, "gave shape")])
