@@ -34,6 +34,10 @@ def test_packed_numbers_keep_every_bit(rows: list[tuple[float, float]]) -> None:
     assert [tuple(map(float.hex, row.values())) for row in found] == [tuple(map(float.hex, row)) for row in rows]
 
 
+def test_packed_numbers_may_be_missing() -> None:
+    assert read(PackedRows(1, ["a", "b"], np.array([np.nan, 1.5], "<f8").tobytes())) == [{"a": None, "b": 1.5}]
+
+
 def test_rows_without_columns_are_counted() -> None:
     assert read(PackedRows(3, [], b"")) == [{}, {}, {}]
 

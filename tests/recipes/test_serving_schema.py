@@ -63,6 +63,22 @@ def test_texts_and_truth_values_are_features_too() -> None:
     ]
 
 
+def test_only_numbers_are_nullable() -> None:
+    schema = DataFrameSchema(
+        {name: Column(dtype, nullable=True) for name, dtype in (("n", float), ("i", int), ("t", str), ("b", bool))}
+        | {"whole": Column(float), "y": Column(float, nullable=True)}
+    )
+    recipe = examples.recipe(schema=schema)
+    assert recipe.nullable == ("n",)
+    assert serving_schema(recipe)["features"] == [
+        {"name": "n", "type": "number", "nullable": True},
+        {"name": "i", "type": "integer"},
+        {"name": "t", "type": "string"},
+        {"name": "b", "type": "boolean"},
+        {"name": "whole", "type": "number"},
+    ]
+
+
 def test_values_are_listed_in_order() -> None:
     schema = DataFrameSchema(
         {

@@ -8,7 +8,12 @@ import shutil
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recipes.recipe import Recipe
 
 SERVICE = Path(__file__).resolve().parents[2] / "scoring_service"
 NAMES = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
@@ -44,6 +49,21 @@ def make_context(
         write_json(folder / "model" / "weights.json", {"coefficients": coefficients, "intercept": intercept})
     else:
         _write_skops(folder / "model")
+    write_manifest(folder)
+    return folder
+
+
+def make_fitted(folder: Path, recipe: Recipe, estimator: Any, features: pd.DataFrame) -> Path:  # noqa: ANN401  # no types
+    """Write a complete context of a recipe's fitted estimator into the new folder and return it."""
+    import numpy as np
+
+    from recipes.serving_schema import serving_schema
+    from training import portable
+
+    make_context(folder, recipe=recipe.name)
+    write_json(folder / "schema.json", serving_schema(recipe))
+    expected = np.asarray(estimator.predict(features))
+    portable.write(folder / "model", estimator, features, expected, recipe.nullable)
     write_manifest(folder)
     return folder
 

@@ -6,12 +6,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from recipes.serving_schema import serving_schema
 from tests.recipes import flats
-from tests.scoring_service.contexts import make_context, write_json, write_manifest
-from training import portable
+from tests.scoring_service.contexts import make_fitted
 
 FEATURES = flats.rows()[list(flats.recipe.features)]
 
@@ -29,9 +25,4 @@ def fitted(kind: str) -> Any:  # noqa: ANN401  # scikit-learn has no types
 
 def make_flats(folder: Path, kind: str = "one_hot") -> Path:
     """Write a complete context into the new folder and return it."""
-    make_context(folder, recipe="flats")
-    write_json(folder / "schema.json", serving_schema(flats.recipe))
-    estimator = fitted(kind)
-    portable.write(folder / "model", estimator, FEATURES, np.asarray(estimator.predict(FEATURES)))
-    write_manifest(folder)
-    return folder
+    return make_fitted(folder, flats.recipe, fitted(kind), FEATURES)

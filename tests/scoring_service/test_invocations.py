@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scoring_service.invocations import EMPTY
 from scoring_service.model import load_model
 from tests.scoring_service.contexts import COEFFICIENTS, INTERCEPT, NAMES, ROW
 from tests.scoring_service.serving import Answer, Running, get, message, records, running
@@ -78,6 +79,23 @@ def test_named_forms_give_what_mlflow_gives(service: Running, oracle: Predict, f
         assert answer.json["predictions"] == pytest.approx(oracle(json.loads(json.dumps(body))), rel=1e-12)
     text = frame.to_csv(index=False)
     assert invoke(service, text, CSV).json["predictions"] == pytest.approx(oracle(text), rel=1e-12)
+
+
+def test_what_is_missing_is_so_for_mlflow_too(oracle: Predict) -> None:
+    from mlflow.pyfunc.scoring_server import infer_and_parse_data, parse_csv_input
+    from mlflow.types import ColSpec, DataType, Schema
+
+    schema = Schema([ColSpec(DataType.double, name) for name in ("a", "b")])
+    table = "\n".join(["a,b", *(f"{spelt},1" for spelt in EMPTY)])
+    found = [parse_csv_input(io.StringIO(table), schema)]
+    for body in (
+        {"dataframe_split": {"columns": ["b", "a"], "data": [[1, None]]}},
+        {"dataframe_records": [{"a": None, "b": 1}]},
+        {"instances": [{"a": None, "b": 1}]},
+        {"inputs": {"a": [None], "b": [1]}},
+    ):
+        found.append(pd.DataFrame(infer_and_parse_data(body, schema)))
+    assert all(frame["a"].isna().all() and (frame["b"] == 1).all() for frame in found)
 
 
 @pytest.mark.parametrize("spoil", [lambda frame: frame.drop(columns="bmi")])

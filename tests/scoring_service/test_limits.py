@@ -36,5 +36,25 @@ def test_a_column_of_listed_values_holds_no_others(rows: list[list[float]], hold
     assert Limits(schema).hold(np.array(rows)) is hold
 
 
+@pytest.mark.parametrize(
+    ("row", "hold"),
+    [
+        ([math.nan, 5.0, math.nan, 0.0], True),
+        ([2.0, 5.0, math.nan, math.nan], True),
+        ([math.nan, math.nan, math.nan, 0.0], False),
+        ([math.nan, 5.0, 0.7, 0.0], False),
+        ([2.0, 5.0, 0.5, math.inf], False),
+    ],
+)
+def test_missing_values_are_held_against_no_limits(row: list[float], hold: bool) -> None:
+    features = (
+        Feature("a", "number", 2.0, 3.0, nullable=True),
+        Feature("b", "number", 5.0),
+        Feature("c", "number", values=(0.5, 1.0), nullable=True),
+        Feature("d", "number", nullable=True),
+    )
+    assert Limits.of(Schema("r", "y", features)).hold(np.array([row, [2.0, 6.0, 1.0, -1.0]])) is hold
+
+
 def test_no_rows_are_no_good_rows() -> None:
     assert not Limits(SCHEMA).hold(np.empty((0, 3)))

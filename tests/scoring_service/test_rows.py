@@ -29,6 +29,17 @@ MIXED = Schema(
     ),
 )
 MIXED_DECODER = RowDecoder(MIXED, 5)
+NULLABLE = Schema(
+    "r",
+    "y",
+    (
+        Feature("a", "number", -0.3, 0.3, nullable=True),
+        Feature("b", "number"),
+        Feature("c", "number", nullable=True),
+        Feature("t", "string"),
+    ),
+)
+NULLABLE_DECODER = RowDecoder.of(NULLABLE, 5)
 ANY = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.sampled_from(["a", "age", 0.1, 0.0, 7])
 CLOSE = st.tuples(
     st.floats(-0.3, 0.3) | ANY,
@@ -80,6 +91,48 @@ def test_fast_and_slow_half_agree_on_other_columns(rows: list[tuple[object, ...]
         body = json.dumps({"data": data}).encode()
         fast = outcome(lambda raw: list(MIXED_DECODER.decode(raw)), body)
         assert repr(fast) == repr(outcome(lambda raw: explain(raw, MIXED, 5), body))
+
+
+LACKING = st.tuples(
+    st.none() | st.floats(-0.3, 0.3) | ANY,
+    st.floats() | ANY,
+    st.none() | st.sampled_from([0, 0.1]) | ANY,
+    st.text() | ANY,
+)
+
+
+@given(st.lists(LACKING, min_size=1, max_size=3))
+def test_fast_and_slow_half_agree_on_missing_values(rows: list[tuple[object, ...]]) -> None:
+    for data in (rows, [dict(zip(NULLABLE.names, row, strict=True)) for row in rows]):
+        body = json.dumps({"data": data}).encode()
+        fast = outcome(lambda raw: list(NULLABLE_DECODER.decode(raw)), body)
+        assert repr(fast) == repr(outcome(lambda raw: explain(raw, NULLABLE, 5), body))
+
+
+def test_null_is_a_missing_value_where_there_may_be_one() -> None:
+    for row in ([None, 1, 5, "x"], {"b": 1, "a": None, "c": 5, "t": "x"}):
+        assert repr(NULLABLE_DECODER.decode(json.dumps({"data": [row]}).encode())) == "[(nan, 1.0, 5.0, 'x')]"
+        assert repr(NULLABLE_DECODER.check([row], "`data`")) == "[(nan, 1.0, 5.0, 'x')]"
+    for name in ("b", "t"):
+        row = {"a": None, "b": 1, "c": None, "t": "x", name: None}
+        with pytest.raises(ProblemError, match=f"row 0, field '{name}': expected a .*, got null"):
+            NULLABLE_DECODER.decode(json.dumps({"data": [row]}).encode())
+
+
+def test_a_missing_value_is_none_of_those_listed_and_needs_not_be() -> None:
+    decoder = RowDecoder.of(Schema("r", "y", (Feature("n", "number", values=(0.0, 0.1), nullable=True),)), 5)
+    assert repr(decoder.decode(b'{"data": [[null], [0.1]]}')) == "[(nan,), (0.1,)]"
+    with pytest.raises(ProblemError, match="row 1, field 'n': 0.2 is none of"):
+        decoder.decode(b'{"data": [[null], [0.2]]}')
+
+
+def test_only_schemas_with_nullable_features_pay_for_them() -> None:
+    assert [type(RowDecoder.of(schema, 5)) for schema in (SCHEMA, MIXED)] == [RowDecoder, RowDecoder]
+
+
+def test_nullable_features_are_numbers() -> None:
+    with pytest.raises(ValueError, match="'t' is nullable, which only a number can be"):
+        Feature("t", "string", nullable=True)
 
 
 def outcome(decode: object, body: bytes) -> object:

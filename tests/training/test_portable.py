@@ -59,10 +59,11 @@ def write(
     estimator: Any,  # noqa: ANN401  # scikit-learn has no types
     features: pd.DataFrame = FEATURES,
     target: pd.Series[float] = TARGET,
+    nullable: tuple[str, ...] = (),
 ) -> tuple[portable.Portable, np.ndarray]:
     estimator.fit(features, target)
     expected = np.asarray(estimator.predict(features))
-    return portable.write(folder, estimator, features, expected), expected
+    return portable.write(folder, estimator, features, expected, nullable), expected
 
 
 def named(value: object) -> str:
