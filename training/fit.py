@@ -77,9 +77,8 @@ def _require_whole(recipe: Recipe, rows: pd.DataFrame) -> None:
     lacking = rows[[name for name in recipe.features if name not in nullable]].isna().sum()
     if told := {str(name): int(count) for name, count in lacking.items() if count}:
         raise TrainingError(
-            f"recipe {recipe.name!r}: of {len(rows)} entities, so many lack a value: {told}; a request can lack none"
-            " of a `float` without `nullable=True`, nor of another type: let the schema say `nullable=True` of a"
-            " float, else fill the values before they land"
+            f"recipe {recipe.name!r}: of {len(rows)} entities, so many lack a value: {told}; in requests only a"
+            " `float` with `nullable=True` may: let the schema say so, or fill the values before they land"
         )
 
 

@@ -122,7 +122,7 @@ def test_null_is_a_missing_value_where_there_may_be_one() -> None:
 def test_a_missing_value_is_none_of_those_listed_and_needs_not_be() -> None:
     decoder = RowDecoder.of(Schema("r", "y", (Feature("n", "number", values=(0.0, 0.1), nullable=True),)), 5)
     assert repr(decoder.decode(b'{"data": [[null], [0.1]]}')) == "[(nan,), (0.1,)]"
-    with pytest.raises(ProblemError, match="row 1, field 'n': 0.2 is none of"):
+    with pytest.raises(ProblemError, match=r"row 1, field 'n': 0\.2 is none of"):
         decoder.decode(b'{"data": [[null], [0.2]]}')
 
 

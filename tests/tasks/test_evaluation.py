@@ -15,11 +15,12 @@ from scoring_service import model
 from scoring_service.refusal import RowsRefusedError
 from tasks import evaluation
 from tasks.evaluation import Comparison, Verdict, decide, interval
-from tests.tasks.made import make_outputs
+from tests.tasks.made import make_outputs, read_predictions
 from training import outputs
 
 GATE = Gate(confidence=0.9, min_improvement=0.0)
 PLAIN = Gate(confidence=None, min_improvement=0.0)
+TAGS = {"dataset_version": "1", "dataset_fingerprint": "f"}
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 
 
@@ -93,8 +94,7 @@ def champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def judge(folder: Path) -> Verdict:
-    tags = {"dataset_version": "1", "dataset_fingerprint": "f"}
-    return evaluation.judge.fn("diabetes", make_outputs(folder), tags, ModelVersion("diabetes", 7, {}))
+    return evaluation.judge.fn("diabetes", make_outputs(folder), TAGS, ModelVersion("diabetes", 7, {}))
 
 
 def test_a_champion_that_needs_a_column_of_before_is_replaced_by_force_only(champion: Path, tmp_path: Path) -> None:
@@ -119,3 +119,12 @@ def test_a_champion_that_does_not_know_a_category_is_replaced_by_force_only(
     assert verdict.reason.startswith("champion diabetes 7 has no prediction")
     assert "(unknown category 'Bern')" in verdict.reason
     assert verdict.reason.endswith("with force=True")
+
+
+def test_a_champion_that_cannot_do_without_a_value_is_replaced_by_force_only(champion: Path, tmp_path: Path) -> None:
+    holdout = read_predictions(make_outputs(tmp_path / "candidate"))
+    holdout.loc[3, "bmi"] = np.nan
+    holdout.to_parquet(tmp_path / "candidate" / outputs.PREDICTIONS)
+    verdict = evaluation.judge.fn("diabetes", tmp_path / "candidate", TAGS, ModelVersion("diabetes", 7, {}))
+    assert (verdict.promote, verdict.comparison) == (False, None)
+    assert "(it answers no finite number, as a model does that cannot do without a value)" in verdict.reason
