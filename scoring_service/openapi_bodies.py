@@ -132,10 +132,12 @@ def _spelt(value: Value) -> str:
 
 
 def _value(feature: Feature) -> Json:
-    listed = feature.values if feature.values is None or not feature.nullable else (*feature.values, None)
-    bounds = {"minimum": feature.minimum, "maximum": feature.maximum, "enum": listed}
+    bounds: Json = {"minimum": feature.minimum, "maximum": feature.maximum, "enum": feature.values}
     known = {name: bound for name, bound in bounds.items() if bound is not None}
-    return {"type": [feature.type, "null"] if feature.nullable else feature.type, "title": feature.name, **known}
+    if not feature.nullable:
+        return {"type": feature.type, "title": feature.name, **known}
+    listed = {} if feature.values is None else {"enum": [*feature.values, None]}
+    return {"type": [feature.type, "null"], "title": feature.name, **known, **listed}
 
 
 def _example(feature: Feature) -> Value:

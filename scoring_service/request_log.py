@@ -16,8 +16,9 @@ The format, for whoever reads or ships it:
   record.
 * `.requests-….new` is a segment that is just being made, and always empty.
 * `inputs` has one object per row, by feature name, without features that are redacted; numbers are float64 and
-  read back to the same bits; a missing value is null, and NaN in packed bytes. Many rows of numbers are a `PackedRows` instead, whose bytes are base64: reading rows is
-  then the reader's work and not that of whoever answers. `time` is RFC 3339 in UTC; `latency` is in seconds.
+  read back to the same bits, a missing one is null. Many rows of numbers are a `PackedRows` instead, whose bytes are
+  base64, with NaN for a missing one: reading rows is then the reader's work and not that of whoever answers. `time`
+  is RFC 3339 in UTC; `latency` is in seconds.
 
 Segments close at `SCORING_LOG_SEGMENT_BYTES` or `SCORING_LOG_SEGMENT_SECONDS`, and when the process ends.
 """

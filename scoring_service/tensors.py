@@ -49,6 +49,7 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 _KINDS: Final[Mapping[str, Any]] = {"f": float, "i": int, "b": bool, "O": str, "nullable": float | None}
+"""What JSON has, by numpy's kind of the values; `nullable` are floats of which some may be missing."""
 _FLAT: Final[Mapping[str, msgspec.json.Decoder[list[Any]]]] = {
     kind: msgspec.json.Decoder(list[value])  # type: ignore[valid-type]  # a type from the table
     for kind, value in _KINDS.items()

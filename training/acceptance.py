@@ -24,7 +24,7 @@ SINGLE: Final = 1e-5
 _NOTHING: Final = 1e-12
 _UNSEEN: Final = "\N{REPLACEMENT CHARACTER} never seen"
 _LACKING: Final = 50
-"""Rows of the holdout that are asked again without a value, for each nullable feature."""
+"""Rows of the holdout that are predicted again without a value, for each nullable feature."""
 
 
 class RejectedError(Exception):
@@ -119,13 +119,19 @@ def _unseen(features: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """The first row for each column of texts, with an unknown one there."""
     for name, kind in zip(features, matrix.kinds(features), strict=True):
         if kind == "string":
-            yield "unknown categories are", features.head(1).assign(**{str(name): _UNSEEN})
+            yield "unknown categories are", _with(features.head(1), [str(name)], _UNSEEN)
 
 
 def _lacking(features: pd.DataFrame, nullable: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
     """The first rows without each of the nullable columns in turn, and without all of them."""
     rows = features.head(_LACKING)
     for name in nullable:
-        yield f"rows without {name!r} are", rows.assign(**{name: np.nan})
+        yield f"rows without {name!r} are", _with(rows, [name], np.nan)
     if len(nullable) > 1:
-        yield "rows without any nullable feature are", rows.assign(**dict.fromkeys(nullable, np.nan))
+        yield "rows without any nullable feature are", _with(rows, list(nullable), np.nan)
+
+
+def _with(rows: pd.DataFrame, names: list[str], value: float | str) -> pd.DataFrame:
+    changed = rows.copy()
+    changed[names] = value
+    return changed

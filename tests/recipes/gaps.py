@@ -15,8 +15,8 @@ from tests.recipes import examples
 SCHEMA = DataFrameSchema(
     {
         "rain": Column(float, Check.in_range(0, 9), nullable=True),
-        "sun": Column(float, Check.ge(0)),
-        "lime": Column(float, nullable=True),
+        "sun": Column(float, Check.in_range(0, 99)),
+        "lime": Column(float, Check.in_range(-99, 99), nullable=True),
         "yield": Column(float),
     }
 )

@@ -19,10 +19,13 @@ from log_shipper import lines
 from recipes import columns
 from scoring_service import invocations
 from scoring_service.matrix import MANY
+from scoring_service.openapi_bodies import Bodies
+from scoring_service.schema import Feature, Schema
+from scoring_service.settings import Settings
 from tests.recipes import gaps
 from tests.scoring_service.contexts import make_context, make_fitted, write_json, write_manifest
 from tests.scoring_service.serving import Answer, Running, get, message, records, running
-from tests.scoring_service.test_openapi import examples_of
+from tests.scoring_service.test_openapi import examples_of, play
 
 INFER = "/v2/models/gaps/infer"
 NAMES = list(gaps.recipe.features)
@@ -188,6 +191,18 @@ def test_what_may_be_missing_is_described(service: Running) -> None:
     examples = list(examples_of(described.json))
     for path, media_type, example in examples:
         assert service.ask(message(example, f"Content-Type: {media_type}", path=path))[0].status == 200
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+def test_schemathesis_finds_nothing(service: Running) -> None:
+    play(service)
+
+
+def test_listed_numbers_may_be_missing_too() -> None:
+    schema = Schema("r", "y", (Feature("n", "number", values=(0.5, 1.0), nullable=True),))
+    row = Bodies(schema, Settings(keys_file="-"))._list_row()
+    assert row["prefixItems"] == [{"type": ["number", "null"], "title": "n", "enum": [0.5, 1.0, None]}]
 
 
 def test_a_model_that_needs_every_value_gives_no_number(tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ def test_every_refusal_is_described(service: Running) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_schemathesis_finds_nothing(service: Running) -> None:
+    play(service)
+
+
+def play(service: Running) -> None:
+    """Send what the description says is good, and what it does not, and hold the answers against it."""
     schemathesis = import_module("schemathesis")
     url = f"http://127.0.0.1:{service.port}"
     schema = schemathesis.openapi.from_dict(service.ask(get("/openapi.json"))[0].json)
