@@ -44,7 +44,7 @@ class NullableLimits(Limits):
     def __init__(self, schema: Schema) -> None:
         super().__init__(schema)
         self._nullable = np.array([feature.nullable for feature in schema.features])
-        listed = [feature.values[0] if feature.values else 0.0 for feature in schema.features]
+        listed = [feature.values[0] if feature.nullable and feature.values else 0.0 for feature in schema.features]
         self._allowed = np.clip(np.array(listed, np.float64), self._low, self._high)
 
     def hold(self, matrix: NDArray[np.float64]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestRegressor
 
 from tests.recipes import flats
 from tests.recipes.flats import ROW
+from tests.scoring_service.contexts import make_fitted
 from tests.scoring_service.flats import FEATURES, fitted, make_flats
 from tests.scoring_service.serving import KEY, Answer, Running, get, message, records, running
 from tests.scoring_service.test_openapi import examples_of
@@ -59,6 +62,19 @@ def test_the_same_rows_give_the_same_numbers_everywhere(service: Running, rows: 
     for record in records(service.logs)[-len(numbers) :]:
         assert [tuple(row.values()) for row in record["inputs"]] == rows
         assert [type(value) for value in record["inputs"][0].values()][1:] == [int, bool, str, str]
+
+
+def test_numbers_may_be_missing_beside_other_columns(tmp_path: Path) -> None:
+    recipe = replace(flats.recipe, schema=flats.SCHEMA.update_column("area", nullable=True))
+    gappy = FEATURES.assign(area=FEATURES["area"].where(FEATURES["rooms"] > 2))
+    estimator = flats.one_hot(RandomForestRegressor(5, random_state=0)).fit(gappy, flats.rows()["rent"])
+    rows: list[Any] = [ROW, (None, *ROW[1:])]
+    with running(make_fitted(tmp_path / "context", recipe, estimator, gappy), tmp_path / "logs") as service:
+        answers = service.ask(b"".join(_requests(rows, [4, 0, 2, 1, 3])))
+    expected = estimator.predict(_frame(rows)).tolist()
+    assert [_numbers(answer) for answer in answers] == [pytest.approx(expected, rel=1e-9)] * 9
+    for record in records(tmp_path / "logs"):
+        assert [tuple(row.values()) for row in record["inputs"]] == rows
 
 
 def _frame(rows: list[Flat]) -> Any:  # noqa: ANN401  # pandas-stubs knows no rows of mixed types

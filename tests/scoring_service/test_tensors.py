@@ -9,7 +9,7 @@ from scoring_service.problem import ProblemError
 from scoring_service.schema import Feature, Schema
 from scoring_service.tensors import Tensor, TensorReader
 
-MIXED = Schema("r", "y", (Feature("n", "number", 0.0, 1.0, nullable=True), Feature("t", "string")))
+MIXED = Schema("r", "y", (Feature("n", "number", 0.0, 1.0, nullable=True), Feature("t", "string", values=("x", "y"))))
 TEXTS = Tensor("t", "BYTES", [2], data=msgspec.Raw(b'["x", "y"]'))
 
 

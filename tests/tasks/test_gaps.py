@@ -69,7 +69,7 @@ def test_from_data_to_a_served_answer(
 
     holdout = pd.read_parquet(tmp_path / "job" / outputs.PREDICTIONS)
     features, expected = holdout[list(gaps.recipe.features)], holdout[outputs.PREDICTION].to_numpy()
-    assert features.isna().sum().tolist() == pytest.approx([8, 0, 8], abs=7)
+    assert features.isna().any().tolist() == [True, False, True]
     platform = SimpleNamespace(registry=SimpleNamespace(outputs=lambda recipe, version: tmp_path / "job"))
     monkeypatch.setattr(evaluation, "current", lambda: platform)
     np.testing.assert_allclose(evaluation.predict("gaps", 3, holdout), expected, relative, relative)
