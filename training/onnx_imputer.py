@@ -14,6 +14,9 @@ from skl2onnx.common.data_types import DoubleTensorType
 from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 from skl2onnx.shape_calculators.imputer import calculate_sklearn_imputer_output_shapes
 
+_NAMES: Final = "joined", "missing", "filled", "chosen", "flags"
+"""The values between the nodes."""
+
 
 class UnsupportedImputerError(Exception):
     """This imputer fills something else than NaN, or drops columns that had no value."""
@@ -57,6 +60,3 @@ def shape(operator: Any) -> None:  # noqa: ANN401  # skl2onnx has no types
     if width is not None and operator.raw_operator.indicator_ is not None:
         width += len(operator.raw_operator.indicator_.features_)
     operator.outputs[0].type.shape = [rows, width]
-
-
-_NAMES: Final = "joined", "missing", "filled", "chosen", "flags"
