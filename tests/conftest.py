@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import trustme
+from coverage import Coverage
 from filelock import FileLock
 
 from platforms import selection
@@ -70,6 +71,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         item.add_marker(pytest.mark.xdist_group(groups[0] if groups else item.nodeid))
     yield
     items.sort(key=lambda item: not any(part in item.nodeid for part in LONGEST))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """Import what is measured, and then the tests, whose own lines coverage would only look at in vain."""
+    if coverage := Coverage.current():
+        measured.import_ours(coverage)
+    with measured.paused():
+        return (yield)
 
 
 @pytest.fixture(autouse=True, scope="session")

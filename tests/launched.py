@@ -17,10 +17,8 @@ from pathlib import Path
 
 from platforms.local import launch_client, launcher, services
 
-LAUNCHER = "TESTS_LAUNCHER"
-"""The variable that has the launcher's socket."""
-WORKER = "TESTS_WORKER"
-"""The variable that has the command of a worker of pytest, as `popen//python=` of execnet takes it."""
+VARIABLE = "TESTS_PYTHON"
+"""The variable that has the words before a module's name in a command that runs it by the launcher."""
 
 NEEDED_BY_MOST = ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas")
 NEEDED_BY_SOME = (
@@ -41,7 +39,6 @@ NEEDED_BY_SOME = (
     "mlflow.pyfunc",
     "mlflow.sklearn",
     "mlflow.store.tracking.sqlalchemy_store",
-    "onnxruntime",
     "prefect.cli.server",
     "prefect.server.api.server",
     "prefect.workers.process",
@@ -51,24 +48,25 @@ NEEDED_BY_SOME = (
     "tritonclient.http",
     "uvicorn",
 )
+"""But for onnxruntime, which starts a thread when it is imported."""
 
 
 def python() -> tuple[str, ...]:
     """How a command line begins that goes on with a module: by the launcher if there is one."""
-    socket = os.environ.get(LAUNCHER)
-    return launch_client.command(socket) if socket else (sys.executable, "-m")
+    words = os.environ.get(VARIABLE)
+    return tuple(shlex.split(words)) if words else (sys.executable, "-m")
 
 
 def main(command: list[str]) -> int:
-    """Run the command with the launcher's address in its environment, and end the launcher with it."""
+    """Run the command, which finds the launcher by its environment, and end the launcher with it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="ridgeline-tests-") as folder:
         socket = str(Path(folder) / "launcher.sock")
         program = [sys.executable, "-P", launcher.__file__, socket, *NEEDED_BY_MOST, *NEEDED_BY_SOME]
-        worker = shlex.join((*launch_client.command(socket), "tests.forked"))
+        words = shlex.join(launch_client.command(socket))
         with subprocess.Popen(program, env=os.environ | services.WITHOUT_THREADS, start_new_session=True) as process:
             try:
-                return subprocess.run(command, env=os.environ | {LAUNCHER: socket, WORKER: worker}).returncode
+                return subprocess.run(command, env=os.environ | {VARIABLE: words}).returncode
             finally:
                 process.terminate()
 

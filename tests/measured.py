@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import pkgutil
 import sys
 import threading
 import warnings
@@ -20,6 +21,7 @@ import urllib3
 
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
+    from coverage import Coverage
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -46,6 +48,16 @@ def load(*modules: str) -> None:
         warnings.simplefilter("ignore")
         for name in modules:
             importlib.import_module(name)
+
+
+def import_ours(coverage: Coverage) -> None:
+    """Import every module that coverage looks at; programs run when they are, so they are left out."""
+    sources = coverage.get_option("run:source")
+    assert isinstance(sources, list)
+    for package in map(importlib.import_module, sources):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
 
 
 @contextmanager
