@@ -46,6 +46,7 @@ class Installation:
         self.env_file = folder / "env"
         names = ("PREFECT", "QA", "PROD", "MLFLOW")
         ports = {f"RIDGELINE_{name}_PORT": str(free_port()) for name in names}
+        self.prefect_api = f"http://127.0.0.1:{ports['RIDGELINE_PREFECT_PORT']}/api"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)},
             **ports,
@@ -108,7 +109,7 @@ class Installation:
     def left_behind(self) -> leaks.Evidence:
         """Everything that was written, but where secrets are kept: logs, artifacts, images, runs, databases."""
         yield from leaks.in_folder(self.state, "secrets")
-        yield from leaks.in_prefect(f"{self.status()['prefect_url']}/api")
+        yield from leaks.in_prefect(self.prefect_api)
 
     def close_segments(self) -> None:
         """Have the request log closed where it is read only then; here it is read where it is written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from tests.emulator.clusters import Clusters
 from tests.emulator.emulator import Emulator
 from tests.emulator.key_vault import Vault
 from tests.emulator.running import led_to, running
+from tests.emulator.world import World
 from tests.installation import Installation, brought_up
 from tests.platforms.azure import left_behind
+from tests.platforms.azure.faulty import every_service
+from tests.waiting import wait_for
 
 
 class OfflineInstallation(Installation):
@@ -37,7 +40,7 @@ class OfflineInstallation(Installation):
 
     def left_behind(self) -> leaks.Evidence:
         yield from leaks.in_folder(self.state)
-        yield from left_behind.everything(self._emulator.world, f"{self.status()['prefect_url']}/api")
+        yield from left_behind.everything(self._emulator.world, self.prefect_api)
 
     def close_segments(self) -> None:
         """A replica that comes back closes what the killed one left, and the shipper takes what is closed."""
@@ -53,15 +56,38 @@ class OfflineInstallation(Installation):
 @contextmanager
 def started_offline(folder: Path) -> Iterator[Installation]:
     """An installation on what `provision` makes of an empty subscription, brought up by `up --detach`."""
+    with provisioned(folder) as emulator, brought_up(OfflineInstallation(folder, emulator)) as made:
+        yield made
+
+
+@contextmanager
+def started_offline_in_trouble(folder: Path) -> Iterator[Installation]:
+    """The same, although Azure throttles until there is a model, and then loses answers until it serves."""
+
+    def azure_has_a_bad_day(over: Callable[[], bool]) -> None:
+        with every_service("throttle")(emulator.world):
+            wait_for(lambda: over() or has_model(emulator.world), 420)
+        with every_service("drop-answer")(emulator.world):
+            wait_for(over, 420)
+
+    with (
+        provisioned(folder) as emulator,
+        brought_up(OfflineInstallation(folder, emulator), azure_has_a_bad_day) as made,
+    ):
+        yield made
+
+
+def has_model(world: World) -> bool:
+    """Whether the workspace has a model."""
+    return any("/models/diabetes/versions/" in str(resource["id"]) for resource in world.resources.everything())
+
+
+@contextmanager
+def provisioned(folder: Path) -> Iterator[Emulator]:
+    """An offline Azure with all that Ridgeline needs; by `ridgeline provision` it would take longer to start."""
     with running(folder / "azure", provisioned=False) as emulator:
-        provision(emulator)
-        with brought_up(OfflineInstallation(folder, emulator)) as made:
-            yield made
-
-
-def provision(emulator: Emulator) -> None:
-    """Do what `ridgeline provision` does, in this process: another one would take long to start."""
-    with led_to(emulator):
-        infrastructure = AzureInfrastructure(AzureSettings())
-        for change in infrastructure.plan():
-            infrastructure.apply(change.resource)
+        with led_to(emulator):
+            infrastructure = AzureInfrastructure(AzureSettings())
+            for change in infrastructure.plan():
+                infrastructure.apply(change.resource)
+        yield emulator
