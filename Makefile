@@ -59,8 +59,8 @@ test: ## check style, types and imports, then run the tests
 	@$(VENV)/bin/python -m tests.launched $(MAKE) --no-print-directory -j3 tested
 
 tested: lint
-	@$${TESTS_PYTHON:?is set by tests.launched} pytest --tx "$(WORKERS)*popen//python=$$TESTS_PYTHON tests.forked" \
-		--dist loadgroup --randomly-seed=440928386 --cov -m "not long"
+	@eval "exec $${TESTS_PYTHON:?is set by tests.launched} pytest" '--tx "$(WORKERS)*popen//python=$$TESTS_PYTHON tests.forked"' \
+		--dist loadgroup --randomly-seed=440928386 --cov '-m "not long"'
 
 lint: style types imports ## check style, types and imports
 

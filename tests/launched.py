@@ -59,16 +59,21 @@ def python() -> tuple[str, ...]:
 
 def main(command: list[str]) -> int:
     """Run the command, which finds the launcher by its environment, and end the launcher with it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="ridgeline-tests-") as folder:
         socket = str(Path(folder) / "launcher.sock")
         program = [sys.executable, "-P", launcher.__file__, socket, *NEEDED_BY_MOST, *NEEDED_BY_SOME]
-        words = shlex.join(launch_client.command(socket))
-        with subprocess.Popen(program, env=os.environ | services.WITHOUT_THREADS, start_new_session=True) as process:
+        variables = {VARIABLE: shlex.join(launch_client.command(socket))}
+        with subprocess.Popen(program, env=os.environ | services.WITHOUT_THREADS, start_new_session=True) as server:
             try:
-                return subprocess.run(command, env=os.environ | {VARIABLE: words}).returncode
+                return _run(command, variables)
             finally:
-                process.terminate()
+                server.terminate()
+
+
+def _run(command: list[str], variables: dict[str, str]) -> int:
+    with subprocess.Popen(command, env=os.environ | variables) as process:
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return process.wait()
 
 
 if __name__ == "__main__":
