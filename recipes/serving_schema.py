@@ -51,7 +51,9 @@ def _feature(recipe: Recipe, name: str, nullable: bool) -> Feature:
 
 def _allowed(check: Check) -> set[str | float]:
     values = (check.statistics or {})["allowed_values"]
-    return {value.item() if isinstance(value, np.generic) else value for value in values} - {None}
+    plain = {value.item() if isinstance(value, np.generic) else value for value in values}
+    # None and NaN say that a value may be missing, which is for `nullable` to say; JSON has no NaN.
+    return {value for value in plain if value is not None and value == value}
 
 
 def _bounds(check: Check, kind: columns.Kind) -> Iterator[tuple[float | None, float | None]]:

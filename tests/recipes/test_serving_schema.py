@@ -85,13 +85,14 @@ def test_values_are_listed_in_order() -> None:
             "rooms": Column(int, Check.isin(np.array([3, 1, 2]))),
             "city": Column(str, Check.isin(["b", "a", None])),
             "garden": Column(bool, Check.isin([True, False])),
+            "share": Column(float, Check.isin([np.nan, 1, 0.5, np.float64("nan")]), nullable=True),
             "y": Column(float),
         }
     )
     content = serving_schema(examples.recipe(schema=schema))
-    assert [feature.get("values") for feature in content["features"]] == [[1, 2, 3], ["a", "b"], None]  # type: ignore[attr-defined]  # JSON
+    assert [feature.get("values") for feature in content["features"]] == [[1, 2, 3], ["a", "b"], None, [0.5, 1]]  # type: ignore[attr-defined]  # JSON
     read = msgspec.json.decode(json.dumps(content), type=Schema)
-    assert [feature.values for feature in read.features] == [(1.0, 2.0, 3.0), ("a", "b"), None]
+    assert [feature.values for feature in read.features] == [(1.0, 2.0, 3.0), ("a", "b"), None, (0.5, 1.0)]
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[ns]", "category", "Int64", None])
