@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 Feature = dict[str, str | float | list[str | float]]
 
 
-def serving_schema(recipe: Recipe) -> dict[str, object]:
+def serving_schema(recipe: Recipe, tried: Collection[str] | None = None) -> dict[str, object]:
     """The content of an image's `schema.json`.
+
+    Args:
+        recipe: As it is now.
+        tried: The features that the model's form was tried without, if not all that the recipe says are nullable:
+            the recipe may say so only since the model was trained. No others are nullable in the image.
 
     Returns:
         `{"recipe": …, "target": …, "features": [{"name", "type", "nullable", "minimum", "maximum", "values"}, …]}`
@@ -26,7 +31,7 @@ def serving_schema(recipe: Recipe) -> dict[str, object]:
         limits and the list of all values only where the recipe's checks give them. An exclusive limit is the number
         next to it.
     """
-    nullable = recipe.nullable
+    nullable = [name for name in recipe.nullable if tried is None or name in tried]
     features = [_feature(recipe, name, name in nullable) for name in recipe.features]
     return {"recipe": recipe.name, "target": recipe.target, "features": features}
 

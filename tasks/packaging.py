@@ -51,8 +51,10 @@ def assemble(context: Path, recipe: str, job_outputs: Path) -> None:
 
     shutil.copytree(job_outputs / outputs.PORTABLE, context / "model")
     shutil.copytree(SERVICE, context / "scoring_service", ignore=shutil.ignore_patterns("__pycache__"))
-    (context / "schema.json").write_text(json.dumps(serving_schema(catalog.load(recipe)), indent=2) + "\n")
-    _write_environment(context, json.loads((job_outputs / outputs.RESULT).read_text())["requirements"])
+    result = json.loads((job_outputs / outputs.RESULT).read_text())
+    schema = serving_schema(catalog.load(recipe), result.get("nullable", ()))
+    (context / "schema.json").write_text(json.dumps(schema, indent=2) + "\n")
+    _write_environment(context, result["requirements"])
     (context / "requirements-shipper.txt").write_text(_requirements(pins(copy_shipper(context))))
     (context / MANIFEST).write_text(json.dumps({"files": _digests(context)}, indent=2, sort_keys=True) + "\n")
 

@@ -56,6 +56,7 @@ def finish(folder: Path, recipe: Recipe, fitted: Fit, form: portable.Portable, f
         "rows_train": fitted.rows_train,
         "rows_holdout": len(fitted.holdout),
         "features": list(recipe.features),
+        "nullable": list(recipe.nullable),
         "target": recipe.target,
         "form": form.form,
         "tolerance": form.tolerance.to_json(),

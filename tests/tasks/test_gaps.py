@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from lightgbm import LGBMRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 
 from cli import log
 from log_shipper.shipping import ship
@@ -83,6 +83,24 @@ def test_from_data_to_a_served_answer(
             assert list(contract._parity(client, ModelVersion("gaps", 3, {}))) == []
     assert answer.json["result"] == pytest.approx(expected[:9].tolist(), rel=relative, abs=relative)
     _read_back(tmp_path, [rows[:9], rows])
+
+
+def test_a_model_trained_before_its_recipe_was_nullable_is_not_asked_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = gaps.recipe.schema.update_columns({name: {"nullable": False} for name in gaps.recipe.nullable})
+    before = replace(gaps.recipe, schema=whole, estimator=GradientBoostingRegressor, parameters={"n_estimators": 3})
+    monkeypatch.setattr(catalog, "load", lambda name: before)
+    uri = tables.write(tmp_path / "table", gaps.rows().dropna())
+    command = ["--recipe", "gaps", "--dataset-version", "0", "--table", uri, "--out", str(tmp_path / "job")]
+    assert job.main(command) == 0
+    # Its graph answers rows that lack values, which the estimator refuses and nobody has tried.
+    assert json.loads((tmp_path / "job" / outputs.RESULT).read_text())["form"] == "onnx"
+    monkeypatch.setattr(catalog, "load", lambda name: replace(before, schema=gaps.recipe.schema))
+    assemble(tmp_path / "context", "gaps", tmp_path / "job")
+    with running(tmp_path / "context", tmp_path / "logs") as service:
+        answers = service.ask(message({"data": [[None, 1, 1]]}) + message({"data": [[1, 1, 1]]}))
+    assert [answer.status for answer in answers] == [422, 200]
 
 
 def _read_back(folder: Path, asked: list[list[list[Value | None]]]) -> None:
