@@ -21,10 +21,11 @@ _MODULES: Final = ("mlflow", "numpy", "pandas", "sklearn", "skops")
 
 
 def write(folder: Path, estimator: Estimator, features: pd.DataFrame, predictions: Array) -> None:
-    """Write the folder with signature and input example."""
+    """Write the folder with signature and input example, of rows that lack no value: MLflow would write NaN."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     trusted = skops_file.untrusted(estimator)
+    whole = features.dropna().head(3)
     with warnings.catch_warnings():
         # MLflow warns of its own type hints as it is imported, and of dependencies that are explicit here.
         warnings.simplefilter("ignore")
@@ -35,7 +36,7 @@ def write(folder: Path, estimator: Estimator, features: pd.DataFrame, prediction
             estimator,
             folder,
             signature=infer_signature(features, predictions),
-            input_example=features.head(3),
+            input_example=None if whole.empty else whole,
             conda_env=_environment(trusted),
             serialization_format="skops",
             skops_trusted_types=trusted,

@@ -65,6 +65,8 @@ def test_from_data_to_a_served_answer(
     assert job.main(command) == 0
     result = json.loads((tmp_path / "job" / outputs.RESULT).read_text())
     assert (result["form"], result["tolerance"]["relative"]) == (form, relative)
+    examples = [file.read_text() for file in (tmp_path / "job" / outputs.MODEL).glob("*input_example.json")]
+    assert ["NaN" in example for example in examples] == [False, False]
     assemble(tmp_path / "context", "gaps", tmp_path / "job")
 
     holdout = pd.read_parquet(tmp_path / "job" / outputs.PREDICTIONS)
