@@ -161,6 +161,8 @@ class Recipe:
 
         unknown = [name for name in (*self.entity_key, *self.identifiers) if name not in self.columns]
         exempt = [name for name in self.quality.exempt if name not in self.columns]
+        chosen = () if self.entity_key == self.features else self.entity_key
+        loose = [name for name in chosen if name in self.columns and self.schema.columns[name].nullable]
         names = [metric.name for metric in self.metrics]
         odd = [name for name in self.features if kind(self.schema.columns[name]) is None]
         target = self.schema.columns.get(self.target)
@@ -169,6 +171,7 @@ class Recipe:
             (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
             (self.target not in self.columns, f"target {self.target!r} is not in the schema: add it or rename it"),
             (bool(unknown), f"entity_key or identifiers name unknown columns {unknown}: use columns of the schema"),
+            (bool(loose), f"entity_key names {loose}, which are nullable: rows without a value would be one entity"),
             (bool(exempt), f"quality.exempt names unknown columns {exempt}: use columns of the schema"),
             (
                 target is not None and kind(target) not in MEASURED,

@@ -7,7 +7,7 @@ promotes if the lower one-sided bound of their mean exceeds the recipe's `min_im
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -165,27 +165,36 @@ def predict(recipe: str, version: int, rows: pd.DataFrame) -> NDArray[np.float64
     """
     import json
 
-    from scoring_service.model import load_model
     from scoring_service.refusal import RowsRefusedError
-    from training import matrix
 
     folder = current().registry.outputs(recipe, version)
-    features = json.loads((folder / outputs.RESULT).read_text())["features"]
-    missing = [name for name in features if name not in rows]
+    result = json.loads((folder / outputs.RESULT).read_text())
+    missing = [name for name in result["features"] if name not in rows]
     if missing:
         raise RowsRefusedError(
             f"champion {recipe} {version} needs the columns {missing}, which the recipe no longer has: "
             "promote the first model of the new schema with force=True"
         )
     try:
-        found = load_model(folder / outputs.PORTABLE, features).predict(matrix.rows(rows[features]))
-        if not np.isfinite(found).all():
-            raise RowsRefusedError("it answers no finite number, as a model does that cannot do without a value")
+        return _served(folder, rows[result["features"]], result.get("nullable", ()))
     except RowsRefusedError as error:
         raise RowsRefusedError(
             f"champion {recipe} {version} has no prediction for rows of the holdout ({error}): "
             "promote a model that knows them with force=True"
         ) from error
+
+
+def _served(folder: Path, rows: pd.DataFrame, nullable: Collection[str]) -> NDArray[np.float64]:
+    """What the service would answer, which asks no model without values that it was never tried without."""
+    from scoring_service.model import load_model
+    from scoring_service.refusal import RowsRefusedError
+    from training import matrix
+
+    if lacking := [name for name in rows if rows[name].isna().any() and name not in nullable]:
+        raise RowsRefusedError(f"it was never tried without {lacking}")
+    found = load_model(folder / outputs.PORTABLE, rows.columns.tolist()).predict(matrix.rows(rows))
+    if not np.isfinite(found).all():
+        raise RowsRefusedError("it answers no finite number, as a model does that cannot do without a value")
     return found
 
 

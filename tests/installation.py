@@ -118,6 +118,12 @@ class Installation:
         """The state of every batch."""
         return [entry["state"] for entry in json.loads(self.run("data", "diabetes", "--json").stdout)["batches"]]
 
+    def kill_replica(self) -> int:
+        """Kill a process behind the prod endpoint; returns when no new connection reaches it."""
+        victim = self.replicas()[-1]
+        os.kill(victim, signal.SIGKILL)
+        return victim
+
     def replicas(self) -> list[int]:
         """The processes behind the prod endpoint, those that are healthy."""
         prod = [entry for name, entry in self.services().items() if name.startswith("prod-")]

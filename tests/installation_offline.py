@@ -14,6 +14,7 @@ from tests import leaks
 from tests.emulator.clusters import Clusters
 from tests.emulator.emulator import Emulator
 from tests.emulator.key_vault import Vault
+from tests.emulator.kubernetes_controllers import is_ready
 from tests.emulator.running import led_to, running
 from tests.emulator.world import World
 from tests.installation import Installation, brought_up
@@ -47,10 +48,18 @@ class OfflineInstallation(Installation):
         for pid in self.replicas():
             os.kill(pid, signal.SIGKILL)
 
+    def kill_replica(self) -> int:
+        """As on a cluster, connections are led to the dead one until the kubelet has noticed."""
+        before = len(self.replicas())
+        victim = super().kill_replica()
+        wait_for(lambda: len(self.replicas()) < before)
+        return victim
+
     def replicas(self) -> list[int]:
         cluster = self._emulator.world.part(Clusters).get("ridgeline")
-        containers = [pod.containers["scoring"] for key, pod in cluster.node.pods.items() if "-stable-" in key.name]
-        return [container.pid for container in containers if container.pid]
+        pods = [pod for key, pod in cluster.node.pods.items() if "-stable-" in key.name]
+        ready = [pod for pod in pods if is_ready(cluster.store.peek(pod.key) or {})]
+        return [pod.containers["scoring"].pid or 0 for pod in ready]
 
 
 @contextmanager

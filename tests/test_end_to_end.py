@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -117,8 +116,7 @@ def retrains(url: str, *states: str) -> list[dict[str, Any]]:
 
 
 def a_killed_replica_comes_back(installation: Installation) -> None:
-    _, victim = installation.replicas()
-    os.kill(victim, signal.SIGKILL)
+    victim = installation.kill_replica()
     assert installation.score().status_code == 200
 
     def back() -> bool:

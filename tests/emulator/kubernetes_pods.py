@@ -75,6 +75,7 @@ class Pod:
                 self._begin(declared)
             elif self.containers[name].exit_code is not None:
                 self._restart(self.containers[name])
+                continue  # It is told that the container ended before it is asked whether it is ready again.
             if name in self.containers:
                 await self._probe(declared, self.containers[name])
 

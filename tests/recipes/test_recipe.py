@@ -33,6 +33,10 @@ def test_contradictions_are_named() -> None:
         examples.recipe(entity_key=("a", "y"))
     with pytest.raises(RecipeError, match=r"unknown columns \['q'\]"):
         examples.recipe(entity_key=("a", "q"))
+    holes = DataFrameSchema({"a": Column(float, nullable=True), "b": Column(float), "y": Column(float)})
+    with pytest.raises(RecipeError, match=r"entity_key names \['a'\], which are nullable"):
+        examples.recipe(schema=holes, entity_key=("a",))
+    examples.recipe(schema=holes)
     with pytest.raises(RecipeError, match=r"target is in identifiers"):
         examples.recipe(identifiers=("y",))
     texts = DataFrameSchema({"a": Column(float), "y": Column(str)})

@@ -121,10 +121,21 @@ def test_a_champion_that_does_not_know_a_category_is_replaced_by_force_only(
     assert verdict.reason.endswith("with force=True")
 
 
-def test_a_champion_that_cannot_do_without_a_value_is_replaced_by_force_only(champion: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("nullable", "told"),
+    [
+        ([], "it was never tried without ['bmi']"),
+        (["bmi"], "it answers no finite number, as a model does that cannot do without a value"),
+    ],
+)
+def test_a_champion_that_cannot_do_without_a_value_is_replaced_by_force_only(
+    champion: Path, tmp_path: Path, nullable: list[str], told: str
+) -> None:
+    result = champion / outputs.RESULT
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"nullable": nullable}))
     holdout = read_predictions(make_outputs(tmp_path / "candidate"))
     holdout.loc[3, "bmi"] = np.nan
     holdout.to_parquet(tmp_path / "candidate" / outputs.PREDICTIONS)
     verdict = evaluation.judge.fn("diabetes", tmp_path / "candidate", TAGS, ModelVersion("diabetes", 7, {}))
     assert (verdict.promote, verdict.comparison) == (False, None)
-    assert "(it answers no finite number, as a model does that cannot do without a value)" in verdict.reason
+    assert f"({told})" in verdict.reason
