@@ -162,7 +162,7 @@ class Recipe:
         unknown = [name for name in (*self.entity_key, *self.identifiers) if name not in self.columns]
         exempt = [name for name in self.quality.exempt if name not in self.columns]
         chosen = () if self.entity_key == self.features else self.entity_key
-        loose = [name for name in chosen if name in self.columns and self.schema.columns[name].nullable]
+        loose = [name for name in self.features if name in chosen and self.schema.columns[name].nullable]
         names = [metric.name for metric in self.metrics]
         odd = [name for name in self.features if kind(self.schema.columns[name]) is None]
         target = self.schema.columns.get(self.target)

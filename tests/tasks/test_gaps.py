@@ -45,8 +45,8 @@ AUTHORIZED = {"authorization": f"Bearer {KEY}"}
     ("estimator", "form", "relative"),
     [
         (gaps.imputed, "onnx", 1e-9),
-        (partial(HistGradientBoostingRegressor, max_iter=5), "skops", 1e-9),
-        (partial(LGBMRegressor, n_estimators=5, verbose=-1), "onnx", 1e-5),
+        pytest.param(partial(HistGradientBoostingRegressor, max_iter=5), "skops", 1e-9, marks=pytest.mark.long),
+        pytest.param(partial(LGBMRegressor, n_estimators=5, verbose=-1), "onnx", 1e-5, marks=pytest.mark.long),
     ],
     ids=["imputed", "hist", "lightgbm"],
 )

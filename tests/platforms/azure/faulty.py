@@ -18,7 +18,7 @@ MOMENTS: Final = (0, 7, 25)
 """After how many requests to a service a fault strikes again."""
 
 QUICK: Final = "drop-answer"
-"""Azure has done it without saying so; the others are like it. (The end-to-end test is throttled, too.)"""
+"""Azure has done it without saying so; the others are like it. (It throttles a whole retrain in `test_flows`.)"""
 KINDS: Final = [pytest.param(kind, marks=() if kind == QUICK else pytest.mark.long) for kind in PASSING]
 
 
