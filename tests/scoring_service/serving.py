@@ -42,6 +42,15 @@ class Answer:
         decoded: dict[str, object] = json.loads(self.body)
         return decoded
 
+    @property
+    def numbers(self) -> list[float]:
+        """The predictions, whatever the protocol."""
+        assert self.status == 200, self.body
+        content = json.loads(self.body)
+        found: list[float] = content.get("result") or content.get("predictions") or content["outputs"][0]["data"]
+        assert isinstance(found, list)
+        return found
+
 
 @dataclass(frozen=True)
 class Running:

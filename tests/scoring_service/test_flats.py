@@ -19,7 +19,7 @@ from tests.recipes import flats
 from tests.recipes.flats import ROW
 from tests.scoring_service.contexts import make_fitted
 from tests.scoring_service.flats import FEATURES, fitted, make_flats
-from tests.scoring_service.serving import KEY, Answer, Running, get, message, records, running
+from tests.scoring_service.serving import KEY, Running, get, message, records, running
 from tests.scoring_service.test_openapi import examples_of
 
 INFER = "/v2/models/flats/infer"
@@ -55,7 +55,7 @@ def service(folder: Path, tmp_path: Path) -> Iterator[Running]:
 @given(rows=ROWS, order=st.permutations(range(5)))
 def test_the_same_rows_give_the_same_numbers_everywhere(service: Running, rows: list[Flat], order: list[int]) -> None:
     answers = service.ask(b"".join(_requests(rows, order)))
-    numbers = [_numbers(answer) for answer in answers]
+    numbers = [answer.numbers for answer in answers]
     assert numbers == [numbers[0]] * 9
     expected = fitted("one_hot").predict(_frame(rows))
     np.testing.assert_allclose(numbers[0], expected, rtol=1e-9)
@@ -72,7 +72,7 @@ def test_numbers_may_be_missing_beside_other_columns(tmp_path: Path) -> None:
     with running(make_fitted(tmp_path / "context", recipe, estimator, gappy), tmp_path / "logs") as service:
         answers = service.ask(b"".join(_requests(rows, [4, 0, 2, 1, 3])))
     expected = estimator.predict(_frame(rows)).tolist()
-    assert [_numbers(answer) for answer in answers] == [pytest.approx(expected, rel=1e-9)] * 9
+    assert [answer.numbers for answer in answers] == [pytest.approx(expected, rel=1e-9)] * 9
     for record in records(tmp_path / "logs"):
         assert [tuple(row.values()) for row in record["inputs"]] == rows
 
@@ -124,14 +124,6 @@ def _encoded(values: list[Any], datatype: str) -> bytes:
     if datatype == "BYTES":
         return b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in values)
     return np.array(values, {"FP64": "<f8", "INT64": "<i8", "BOOL": "?"}[datatype]).tobytes()
-
-
-def _numbers(answer: Answer) -> list[float]:
-    assert answer.status == 200, answer.body
-    content = answer.json
-    found = content.get("result") or content.get("predictions") or content["outputs"][0]["data"]  # type: ignore[index]  # JSON
-    assert isinstance(found, list)
-    return found
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from scoring_service.schema import Feature, Schema
 from scoring_service.settings import Settings
 from tests.recipes import gaps
 from tests.scoring_service.contexts import make_context, make_fitted, write_json, write_manifest
-from tests.scoring_service.serving import Answer, Running, get, message, records, running
+from tests.scoring_service.serving import Running, get, message, records, running
 from tests.scoring_service.test_openapi import examples_of, play
 
 INFER = "/v2/models/gaps/infer"
@@ -56,7 +56,7 @@ def test_the_same_rows_give_the_same_numbers_everywhere(
     service: Running, rows: list[Gappy], order: list[int]
 ) -> None:
     answers = service.ask(b"".join(_requests(rows, order)))
-    numbers = [_numbers(answer) for answer in answers]
+    numbers = [answer.numbers for answer in answers]
     assert numbers == [numbers[0]] * 12
     expected = ESTIMATOR.predict(_frame(rows))
     np.testing.assert_allclose(numbers[0], expected, rtol=1e-9, atol=1e-9)
@@ -107,25 +107,17 @@ def _binary(matrix: np.ndarray, datatype: str) -> bytes:
     return message(head + tail, f"Inference-Header-Content-Length: {len(head)}", path=INFER)
 
 
-def _numbers(answer: Answer) -> list[float]:
-    assert answer.status == 200, answer.body
-    content = answer.json
-    found = content.get("result") or content.get("predictions") or content["outputs"][0]["data"]  # type: ignore[index]  # JSON
-    assert isinstance(found, list)
-    return found
-
-
 def test_single_precision_lacks_values_too(service: Running) -> None:
     matrix = np.array([[np.nan, 2.5, np.nan], [9, 2.5, -1]])
     single, double = service.ask(_binary(matrix.astype("<f4"), "FP32") + _binary(matrix, "FP64"))
-    assert _numbers(single) == _numbers(double)
+    assert single.numbers == double.numbers
 
 
 def test_a_csv_spells_a_missing_number_as_in_batches(service: Running) -> None:
     assert invocations.EMPTY == columns._EMPTY
     table = "\n".join(["rain,sun,lime", *(f" {spelt} ,1,{spelt}" for spelt in invocations.EMPTY)])
     answers = service.ask(message(table, "Content-Type: text/csv", path="/invocations") + message(_row(None)))
-    assert _numbers(answers[0]) == _numbers(answers[1]) * len(invocations.EMPTY)
+    assert answers[0].numbers == answers[1].numbers * len(invocations.EMPTY)
 
 
 def _row(rain: object, sun: object = 1, lime: object = None) -> dict[str, list[list[object]]]:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.scoring_service.contexts import NAMES
-from tests.scoring_service.serving import Answer, Running, message, records
+from tests.scoring_service.serving import Running, message, records
 
 INFER = "/v2/models/diabetes/infer"
 VALUE = st.floats(-0.3, 0.3, allow_subnormal=True)
@@ -26,7 +26,7 @@ def test_the_same_rows_give_the_same_numbers_everywhere(
 ) -> None:
     raw = b"".join(_requests(rows, order))
     *textual, binary = service.ask(raw)
-    numbers = [_numbers(answer) for answer in textual]
+    numbers = [answer.numbers for answer in textual]
     (length, count) = int(binary.headers["inference-header-content-length"]), len(rows)
     numbers.append(list(struct.unpack(f"<{count}d", binary.body[length:])))
     assert numbers == [numbers[0]] * len(numbers)
@@ -69,14 +69,6 @@ def _requests(rows: list[list[float]], order: list[int]) -> list[bytes]:
         message(table, "Content-Type: text/csv", path="/invocations"),
         message(head + tail, f"Inference-Header-Content-Length: {len(head)}", path=INFER),
     ]
-
-
-def _numbers(answer: Answer) -> list[float]:
-    assert answer.status == 200, answer.body
-    content = json.loads(answer.body)
-    found = content.get("result") or content.get("predictions") or content["outputs"][0]["data"]
-    assert isinstance(found, list)
-    return found
 
 
 @pytest.mark.parametrize("path", ["/score", INFER, "/invocations"])
