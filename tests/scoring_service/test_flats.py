@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from tests.recipes import flats
 from tests.recipes.flats import ROW
+from tests.scoring_service import forms
 from tests.scoring_service.contexts import make_fitted
 from tests.scoring_service.flats import FEATURES, fitted, make_flats
 from tests.scoring_service.serving import KEY, Running, get, message, records, running
@@ -54,9 +55,9 @@ def service(folder: Path, tmp_path: Path) -> Iterator[Running]:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, order=st.permutations(range(5)))
 def test_the_same_rows_give_the_same_numbers_everywhere(service: Running, rows: list[Flat], order: list[int]) -> None:
-    answers = service.ask(b"".join(_requests(rows, order)))
+    answers = service.ask(_requests(rows, order))
     numbers = [answer.numbers for answer in answers]
-    assert numbers == [numbers[0]] * 9
+    assert numbers == [numbers[0]] * (forms.COUNT + 2)
     expected = fitted("one_hot").predict(_frame(rows))
     np.testing.assert_allclose(numbers[0], expected, rtol=1e-9)
     for record in records(service.logs)[-len(numbers) :]:
@@ -70,9 +71,9 @@ def test_numbers_may_be_missing_beside_other_columns(tmp_path: Path) -> None:
     estimator = flats.one_hot(RandomForestRegressor(5, random_state=0)).fit(gappy, flats.rows()["rent"])
     rows: list[Any] = [ROW, (None, *ROW[1:])]
     with running(make_fitted(tmp_path / "context", recipe, estimator, gappy), tmp_path / "logs") as service:
-        answers = service.ask(b"".join(_requests(rows, [4, 0, 2, 1, 3])))
+        answers = service.ask(_requests(rows, [4, 0, 2, 1, 3]))
     expected = estimator.predict(_frame(rows)).tolist()
-    assert [answer.numbers for answer in answers] == [pytest.approx(expected, rel=1e-9)] * 9
+    assert [answer.numbers for answer in answers] == [pytest.approx(expected, rel=1e-9)] * (forms.COUNT + 2)
     for record in records(tmp_path / "logs"):
         assert [tuple(row.values()) for row in record["inputs"]] == rows
 
@@ -83,30 +84,9 @@ def _frame(rows: list[Flat]) -> Any:  # noqa: ANN401  # pandas-stubs knows no ro
     return pd.DataFrame(rows, columns=NAMES).astype(FEATURES.dtypes.to_dict())
 
 
-def _requests(rows: list[Flat], order: list[int]) -> Iterator[bytes]:
-    names = [NAMES[index] for index in order]
-    shuffled = [[row[index] for index in order] for row in rows]
-    objects = [dict(zip(names, row, strict=True)) for row in shuffled]
-    columns = {name: [row[place] for row in shuffled] for place, name in enumerate(names)}
-    shape = [len(rows), 1]
-    tensors = [{"name": NAMES[i], "datatype": DATATYPES[i], "shape": shape, "data": columns[NAMES[i]]} for i in order]
-    yield message({"data": rows})
-    yield message({"data": objects})
-    yield message({"inputs": tensors}, path=INFER)
-    for body in (
-        {"dataframe_split": {"columns": names, "data": shuffled}},
-        {"dataframe_records": objects},
-        {"instances": objects},
-        {"inputs": columns},
-    ):
-        yield message(body, path="/invocations")
-    yield message(_csv(names, shuffled), "Content-Type: text/csv", path="/invocations")
-    yield _binary(rows, order)
-
-
-def _csv(names: list[str], rows: Sequence[Sequence[object]]) -> str:
-    quoted = [[f'"{str(value).replace(chr(34), chr(34) * 2)}"' for value in row] for row in rows]
-    return "\n".join([",".join(names), *(",".join(row) for row in quoted)])
+def _requests(rows: list[Flat], order: list[int]) -> bytes:
+    tensors = forms.by_column(NAMES, DATATYPES, rows, order, 1)
+    return forms.textual(INFER, NAMES, rows, order, [tensors]) + _binary(rows, order)
 
 
 def _binary(rows: list[Flat], order: list[int]) -> bytes:

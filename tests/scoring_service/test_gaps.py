@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from scoring_service.openapi_bodies import Bodies
 from scoring_service.schema import Feature, Schema
 from scoring_service.settings import Settings
 from tests.recipes import gaps
+from tests.scoring_service import forms
 from tests.scoring_service.contexts import make_context, make_fitted, write_json, write_manifest
 from tests.scoring_service.serving import Running, get, message, records, running
 from tests.scoring_service.test_openapi import examples_of, play
@@ -55,9 +55,9 @@ def service(folder: Path, tmp_path: Path) -> Iterator[Running]:
 def test_the_same_rows_give_the_same_numbers_everywhere(
     service: Running, rows: list[Gappy], order: list[int]
 ) -> None:
-    answers = service.ask(b"".join(_requests(rows, order)))
+    answers = service.ask(_requests(rows, order))
     numbers = [answer.numbers for answer in answers]
-    assert numbers == [numbers[0]] * 12
+    assert numbers == [numbers[0]] * (forms.COUNT + 3 + 1)
     expected = ESTIMATOR.predict(_frame(rows))
     np.testing.assert_allclose(numbers[0], expected, rtol=1e-9, atol=1e-9)
     for inputs in _logged(service)[-len(numbers) :]:
@@ -76,28 +76,9 @@ def _logged(service: Running) -> list[list[dict[str, float | None]]]:
     return [msgspec.json.decode(lines.read(line).inputs) for line in written]
 
 
-def _requests(rows: list[Gappy], order: list[int]) -> Iterator[bytes]:
-    names = [NAMES[index] for index in order]
-    shuffled = [[row[index] for index in order] for row in rows]
-    objects = [dict(zip(names, row, strict=True)) for row in shuffled]
-    columns = {name: [row[place] for row in shuffled] for place, name in enumerate(names)}
-    whole = {"name": "input", "datatype": "FP64", "shape": [len(rows), 3]}
-    tensors = [{"name": n, "datatype": "FP64", "shape": [len(rows)], "data": c} for n, c in columns.items()]
-    yield message({"data": rows})
-    yield message({"data": objects})
-    for inputs in ([whole | {"data": rows}], [whole | {"data": list(chain.from_iterable(rows))}], tensors):
-        yield message({"inputs": inputs}, path=INFER)
-    for body in (
-        {"dataframe_split": {"columns": names, "data": shuffled}},
-        {"dataframe_records": objects},
-        {"instances": rows},
-        {"inputs": columns},
-        {"inputs": rows},
-    ):
-        yield message(body, path="/invocations")
-    table = "\n".join([",".join(names), *(",".join("" if v is None else repr(v) for v in row) for row in shuffled)])
-    yield message(table, "Content-Type: text/csv", path="/invocations")
-    yield _binary(np.array(rows, np.float64), "FP64")
+def _requests(rows: list[Gappy], order: list[int]) -> bytes:
+    inputs = [*forms.whole(rows), forms.by_column(NAMES, ["FP64"] * 3, rows, order)]
+    return forms.textual(INFER, NAMES, rows, order, inputs) + _binary(np.array(rows, np.float64), "FP64")
 
 
 def _binary(matrix: np.ndarray, datatype: str) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import struct
-from itertools import chain
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.scoring_service import forms
 from tests.scoring_service.contexts import NAMES
 from tests.scoring_service.serving import Running, message, records
 
@@ -24,51 +24,35 @@ ROWS = st.lists(st.lists(VALUE, min_size=10, max_size=10), min_size=1, max_size=
 def test_the_same_rows_give_the_same_numbers_everywhere(
     service: Running, rows: list[list[float]], order: list[int]
 ) -> None:
-    raw = b"".join(_requests(rows, order))
-    *textual, binary = service.ask(raw)
+    *textual, binary = service.ask(_requests(rows, order))
     numbers = [answer.numbers for answer in textual]
     (length, count) = int(binary.headers["inference-header-content-length"]), len(rows)
     numbers.append(list(struct.unpack(f"<{count}d", binary.body[length:])))
-    assert numbers == [numbers[0]] * len(numbers)
+    assert numbers == [numbers[0]] * (forms.COUNT + 3 + 2)
     logged = records(service.logs)[-len(numbers) :]
     assert all(record["inputs"] == logged[0]["inputs"] for record in logged)
     assert all(record["outputs"] == numbers[0] for record in logged)
     assert [list(row.values()) for row in logged[0]["inputs"]] == rows
 
 
-def _requests(rows: list[list[float]], order: list[int]) -> list[bytes]:
-    names = [NAMES[index] for index in order]
-    shuffled = [[row[index] for index in order] for row in rows]
-    objects = [dict(zip(names, row, strict=True)) for row in shuffled]
-    columns = {name: [row[place] for row in shuffled] for place, name in enumerate(names)}
-    whole = {"name": "input", "datatype": "FP64", "shape": [len(rows), 10]}
-    tensors = [{"name": n, "datatype": "FP64", "shape": [len(rows)], "data": c} for n, c in columns.items()]
-    bodies: list[tuple[str, object]] = [
-        ("/score", {"data": rows}),
-        ("/score", {"data": objects}),
-        (INFER, {"inputs": [{**whole, "data": rows}]}),
-        (INFER, {"inputs": [{**whole, "data": list(chain.from_iterable(rows))}]}),
-        (INFER, {"inputs": tensors}),
-        ("/invocations", {"dataframe_split": {"columns": names, "data": shuffled}}),
-        ("/invocations", {"dataframe_records": objects}),
-        ("/invocations", {"instances": objects}),
-        ("/invocations", {"instances": rows}),
-        ("/invocations", {"inputs": columns}),
-        ("/invocations", {"inputs": rows}),
-    ]
-    table = "\n".join([",".join(names), *(",".join(map(repr, row)) for row in shuffled)])
+def _requests(rows: list[list[float]], order: list[int]) -> bytes:
+    inputs = [*forms.whole(rows), forms.by_column(NAMES, ["FP64"] * 10, rows, order)]
     tail = np.array(rows).tobytes()
+    tensor = {"name": "input", "datatype": "FP64", "shape": [len(rows), 10]}
     head = json.dumps(
         {
-            "inputs": [{**whole, "parameters": {"binary_data_size": len(tail)}}],
+            "inputs": [{**tensor, "parameters": {"binary_data_size": len(tail)}}],
             "parameters": {"binary_data_output": True},
         }
     ).encode()
-    return [
-        *(message(body, path=path) for path, body in bodies),
-        message(table, "Content-Type: text/csv", path="/invocations"),
-        message(head + tail, f"Inference-Header-Content-Length: {len(head)}", path=INFER),
-    ]
+    binary = message(head + tail, f"Inference-Header-Content-Length: {len(head)}", path=INFER)
+    plain = message(_plain(rows), "Content-Type: text/csv", path="/invocations")
+    return forms.textual(INFER, NAMES, rows, order, inputs) + plain + binary
+
+
+def _plain(rows: list[list[float]]) -> str:
+    """A CSV that quotes nothing."""
+    return "\n".join([",".join(NAMES), *(",".join(map(repr, row)) for row in rows)])
 
 
 @pytest.mark.parametrize("path", ["/score", INFER, "/invocations"])
