@@ -15,6 +15,7 @@ from tests.emulator.clusters import Clusters
 from tests.emulator.emulator import Emulator
 from tests.emulator.key_vault import Vault
 from tests.emulator.kubernetes_controllers import is_ready
+from tests.emulator.kubernetes_pods import Pod
 from tests.emulator.running import led_to, running
 from tests.emulator.world import World
 from tests.installation import Installation, brought_up
@@ -50,16 +51,19 @@ class OfflineInstallation(Installation):
 
     def kill_replica(self) -> int:
         """As on a cluster, connections are led to the dead one until the kubelet has noticed."""
-        before = len(self.replicas())
+        before = len(self._ready())
         victim = super().kill_replica()
-        wait_for(lambda: len(self.replicas()) < before)
+        wait_for(lambda: len(self._ready()) < before)
         return victim
 
     def replicas(self) -> list[int]:
+        return [pid for pod in self._ready() if (pid := pod.containers["scoring"].pid)]
+
+    def _ready(self) -> list[Pod]:
+        """The pods behind the prod endpoint, as the cluster sees them."""
         cluster = self._emulator.world.part(Clusters).get("ridgeline")
         pods = [pod for key, pod in cluster.node.pods.items() if "-stable-" in key.name]
-        ready = [pod for pod in pods if is_ready(cluster.store.peek(pod.key) or {})]
-        return [pod.containers["scoring"].pid or 0 for pod in ready]
+        return [pod for pod in pods if is_ready(cluster.store.peek(pod.key) or {})]
 
 
 @contextmanager

@@ -30,7 +30,7 @@ WITHOUT_THREADS = {
     "_RJEM_MALLOC_CONF": "background_thread:false",
     "MPLBACKEND": "agg",
 }
-"""What keeps BLAS, Arrow and deltalake from making pools of threads, which do not survive a fork."""
+"""What keeps BLAS, Arrow and deltalake from making threads, which no fork has, and Matplotlib from a display."""
 
 
 def environment(settings: Settings) -> dict[str, str]:
