@@ -1,11 +1,18 @@
-"""What `ridgeline up` does once the services run: deployments, first data, and waiting until all is settled."""
+"""What `ridgeline up` does once the services run: deployments, first data, and waiting until all is settled.
+
+Run by their launcher, as `python -m cli.bootstrap DEADLINE SINCE`: a time of the monotonic clock, which all processes
+share, and an ISO time.
+"""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime
 
+import click
+
 from cli.chain import ChainError, Follower, Report, Stage, refusal
+from cli.services import plain_errors
 from platforms.errors import NotFoundError
 from platforms.local import control
 from platforms.selection import current
@@ -118,3 +125,16 @@ def wait_ready(recipe: str, deadline: float) -> None:
         if time.monotonic() > deadline:
             raise ChainError(f"endpoints of {recipe} are not ready: see `ridgeline status`")
         time.sleep(0.2)
+
+
+@click.command()
+@click.argument("deadline", type=float)
+@click.argument("since", type=click.DateTime(["%Y-%m-%dT%H:%M:%S.%f%z"]))
+def main(deadline: float, since: datetime) -> None:
+    """Settle the installation that the environment names, and tell it line by line."""
+    with plain_errors():
+        settle(Settings(), click.echo, deadline, since)
+
+
+if __name__ == "__main__":
+    main()

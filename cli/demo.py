@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,19 +28,23 @@ def demo(keep: bool) -> None:
 
     settings, started = Settings(state=Path(STATE)), time.monotonic()
 
-    def report(line: str) -> None:
-        click.echo(f"[{time.monotonic() - started:5.1f} s] {line}")
-
+    report = timed(started)
     control.stop(settings.state_dir)
     postgres.wipe(settings.state_dir)
     with plain_errors(), _services(settings, report, keep):
-        from cli import story
-
-        story.play(settings, report)
-        report("the loop is closed; in short:")
-        click.echo(story.summary(settings))
+        if code := control.run(settings, "cli.story", str(started)):
+            sys.exit(code)
     if keep:
         dotenv.write(settings)
+
+
+def timed(started: float) -> Callable[[str], None]:
+    """How lines are told, each after the seconds since a time of the monotonic clock."""
+
+    def report(line: str) -> None:
+        click.echo(f"[{time.monotonic() - started:5.1f} s] {line}")
+
+    return report
 
 
 @contextmanager

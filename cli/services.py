@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -45,19 +46,14 @@ def up(detach: bool) -> None:
 def _bring_up(settings: Settings, deadline: float, since: datetime, *, stays: bool) -> None:
     """Wait until all is settled; services that stay in the foreground outlive an error, which is mended on them."""
     from cli import dotenv
-    from platforms.errors import PlatformError
     from platforms.local import control
 
     dotenv.write(settings)
     control.adopt(settings)
-    from cli import bootstrap
-
-    try:
-        bootstrap.settle(settings, click.echo, deadline, since)
-    except PlatformError as error:
+    if code := control.run(settings, "cli.bootstrap", str(deadline), since.isoformat()):
         if not stays:
-            raise
-        click.echo(f"Error: {error}\nthe services run on: Ctrl-C stops them", err=True)
+            sys.exit(code)
+        click.echo("the services run on: Ctrl-C stops them", err=True)
         return
     click.echo(f"ready: Prefect at {settings.prefect_url}, `ridgeline status` shows the rest")
 

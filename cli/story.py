@@ -1,4 +1,8 @@
-"""The demo's story: a first model, a better one, and one that is not good enough; and its summary."""
+"""The demo's story: a first model, a better one, and one that is not good enough; and its summary.
+
+Run by the services' launcher, as `python -m cli.story STARTED`, a time of the monotonic clock, which all processes
+share.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import click
 import httpx
 
 from cli.bootstrap import land_rows, publish_all
 from cli.chain import Follower, Report, Stage
+from cli.demo import timed
+from cli.services import plain_errors
 from platforms.endpoint_keys import api_key
 from platforms.errors import PlatformError
 from platforms.selection import current
@@ -117,3 +124,18 @@ def _conversation() -> Iterator[str]:
 def _ask(status: EndpointStatus, body: str) -> str:
     headers = {"authorization": f"Bearer {api_key(current().secrets, status.recipe, status.environment)}"}
     return httpx.post(f"{status.url}/score", content=body, headers=headers, trust_env=False, timeout=30).text.strip()
+
+
+@click.command()
+@click.argument("started", type=float)
+def main(started: float) -> None:
+    """Play the story on the installation that the environment names, then say it in short."""
+    settings, report = Settings(), timed(started)
+    with plain_errors():
+        play(settings, report)
+        report("the loop is closed; in short:")
+        click.echo(summary(settings))
+
+
+if __name__ == "__main__":
+    main()

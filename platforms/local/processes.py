@@ -7,6 +7,7 @@ recorded pids and creation times, what a killed supervisor left behind is found:
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import time
@@ -16,6 +17,18 @@ from pathlib import Path
 import psutil
 
 MARKER = "RIDGELINE_SUPERVISED"
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def end_with_parent() -> None:
+    """Have this process sent SIGTERM when its parent has died."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def adopt_descendants() -> None:
+    """Make this process the parent of all its descendants whose own parent has died."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def find(pid: int, created: float) -> psutil.Process | None:
@@ -105,3 +118,7 @@ def _is_database(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return process.name() == "postgres"
     return False
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -24,7 +23,6 @@ from platforms.local.replicas import ReplicaSets
 from platforms.local.service import Service
 from platforms.settings import Settings
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 HOPELESS = 3
 """After how many failed starts in a row the first start of everything is given up."""
 
@@ -144,9 +142,9 @@ class Supervisor:
 def main() -> None:
     """Supervise the state folder of the settings until SIGTERM; one argument `--tied` ends with the parent."""
     settings = Settings()
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    processes.adopt_descendants()
     if "--tied" in sys.argv[1:]:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        processes.end_with_parent()
     lock = _lock(settings)
     try:
         control.end_leftovers(settings.state_dir)
@@ -180,10 +178,6 @@ def _lock(settings: Settings) -> IO[bytes]:
         lock.close()
         sys.exit(f"another supervisor serves {settings.state_dir}: see `ridgeline status`")
     return lock
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from prefect.states import Completed, Running
 
 from cli import bootstrap
@@ -179,3 +180,11 @@ def test_what_is_wrong_with_one_recipe_keeps_no_other_from_its_data(
     with pytest.raises(ChainError, match=r"(?s)nothing serves diabetes: .*nothing serves wine: "):
         settle(script)
     assert world.written == ["landing/diabetes/seed.csv", "landing/wine/seed.csv"]
+
+
+def test_what_is_wrong_is_told_without_a_traceback(script: Script, world: Facts) -> None:
+    world.models, script.entries = [ModelVersion("diabetes", 5, {})], [entry("rejected in qa", 5, "qa", at=EARLIER)]
+    result = CliRunner().invoke(bootstrap.main, [str(time.monotonic() + 60), datetime.now(UTC).isoformat()])
+    assert result.exit_code == 1
+    assert result.stdout == "deployments are published\n"
+    assert result.stderr.startswith("Error: nothing serves diabetes: model version 5 of diabetes was rejected in qa")

@@ -5,16 +5,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from cli import bootstrap, dotenv
+from cli import dotenv
 from cli.main import main
 from platforms import settings as settings_module
-from platforms.errors import PlatformError
 from platforms.local import control, record
 from platforms.settings import Settings
 
@@ -31,6 +30,7 @@ class Services:
         self.running = False
         self.settings: Settings | None = None
         self.deadline = 0.0
+        self.code = 0
 
     def start(self, settings: Settings, report: Callable[[str], None], *, tied: bool) -> bool:
         self.settings = settings
@@ -42,9 +42,12 @@ class Services:
         self.calls.append("stop")
         return self.running
 
-    def settle(self, settings: Settings, report: Callable[[str], None], deadline: float, since: datetime) -> None:
+    def run(self, settings: Settings, module: str, deadline: str, since: str) -> int:
+        assert module == "cli.bootstrap"
+        assert datetime.fromisoformat(since) <= datetime.now(UTC)
         self.calls.append("settle")
-        self.deadline = deadline
+        self.deadline = float(deadline)
+        return self.code
 
     def follow(self, settings: Settings) -> None:
         self.calls.append("follow")
@@ -54,10 +57,9 @@ class Services:
 @pytest.fixture
 def services(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Services:
     found = Services()
-    for name in ("start", "stop", "follow"):
+    for name in ("start", "run", "stop", "follow"):
         monkeypatch.setattr(control, name, getattr(found, name))
     monkeypatch.setattr(control, "adopt", lambda _: None)
-    monkeypatch.setattr(bootstrap, "settle", found.settle)
     monkeypatch.setattr(dotenv, "write", lambda _: found.calls.append("write"))
     monkeypatch.setattr(settings_module, "ROOT", tmp_path)
     return found
@@ -108,34 +110,29 @@ def test_the_time_that_the_services_take_to_start_counts(services: Services, mon
     assert services.deadline <= started[0] + 400
 
 
-def test_services_in_the_foreground_outlive_a_failed_run(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise PlatformError("nothing serves diabetes")
-
-    monkeypatch.setattr(bootstrap, "settle", fail)
+def test_services_in_the_foreground_outlive_a_failed_run(services: Services) -> None:
+    services.code = 1
     result = invoke("up")
-    assert "Error: nothing serves diabetes" in result.stderr
+    assert "the services run on: Ctrl-C stops them" in result.stderr
     assert "ready:" not in result.stdout
-    assert services.calls == ["start tied", "write", "follow", "stop"]
+    assert services.calls == ["start tied", "write", "settle", "follow", "stop"]
 
 
 def test_an_interrupted_start_is_a_failure_and_leaves_nothing(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap, "settle", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(control, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     result = invoke("up", "--detach")
     assert result.exit_code == 1
     assert services.calls[-1] == "stop"
 
 
-def test_a_failed_run_is_told_without_a_traceback(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise PlatformError("retrain failed: see the log")
-
-    monkeypatch.setattr(bootstrap, "settle", fail)
+def test_a_failed_run_is_the_end_of_the_command_and_not_of_what_runs(services: Services) -> None:
+    services.code = 1
     result = invoke("up", "--detach")
     assert result.exit_code == 1
-    assert result.output.endswith("Error: retrain failed: see the log\n")
+    assert "ready:" not in result.output
+    assert services.calls == ["start", "write", "settle"]
 
 
 def test_up_does_not_believe_the_state_in_the_file(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

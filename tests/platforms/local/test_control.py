@@ -15,6 +15,7 @@ import pytest
 from platforms.errors import PlatformError
 from platforms.local import control, postgres, processes, record, services
 from platforms.settings import ROOT, Settings
+from tests.waiting import wait_for
 
 SUPERVISOR = """
 import os, signal, subprocess, sys, threading
@@ -186,7 +187,25 @@ def test_two_who_look_do_not_take_each_other_for_a_supervisor(settings: Settings
         assert list(pool.map(control.supervised, [settings.state_dir] * 2)) == [False, False]
 
 
-def test_where_no_launcher_runs_modules_are_run_all_the_same(settings: Settings) -> None:
-    done = subprocess.run([*control.python(settings), "calendar", "2026", "11"], capture_output=True, text=True)
-    assert done.stdout.splitlines()[0].strip() == "November 2026"
+def test_where_no_launcher_runs_modules_are_run_all_the_same(
+    settings: Settings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert control.run(settings, "calendar", "2026", "11") == 0
+    assert capfd.readouterr().out.splitlines()[0].strip() == "November 2026"
+    assert control.run(settings, "calendar", "no year") == 2
+    postgres.wipe(settings.state_dir)
+
+
+def test_what_is_run_does_not_outlive_who_asked(settings: Settings) -> None:
+    asking = """if True:
+        from platforms.local import control
+        from platforms.settings import Settings
+        control.run(Settings(), "http.server", "0", "--bind", "127.0.0.1")
+    """
+    with subprocess.Popen([sys.executable, "-c", asking], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        asker = psutil.Process(process.pid)
+        wait_for(asker.children)
+        [running] = asker.children()
+        process.kill()
+    wait_for(lambda: not running.is_running() or processes.is_zombie(running))
     postgres.wipe(settings.state_dir)
