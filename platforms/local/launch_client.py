@@ -22,12 +22,7 @@ def main() -> None:
     """Hand over to the launcher and end as the fork ends."""
     path, *arguments = sys.argv[1:]
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    try:
-        connection.connect(path)
-        _request(connection, arguments)
-        child = int.from_bytes(connection.recv(4), "little")
-    except OSError:
-        child = 0
+    child = fork(connection, path, arguments, os.environb.copy(), os.getcwdb(), (0, 1, 2))
     if not child:
         connection.close()
         os.execv(sys.executable, [sys.executable, "-m", *arguments])
@@ -39,25 +34,46 @@ def main() -> None:
         signal.signal(number, forward)
     code = connection.recv(2)
     connection.close()
-    _end_as(code)
+    _end_as(exit_code(code))
 
 
-def _request(connection: _socket.socket, arguments: list[str]) -> None:
-    environment = [name + b"=" + value for name, value in os.environb.items()]
-    fields = [os.getcwdb(), b"%d" % len(arguments), *map(os.fsencode, arguments), *environment]
-    body = b"\0".join(fields)
-    files = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
-    connection.sendmsg([len(body).to_bytes(4, "little")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
-    connection.sendall(body)
+def fork(
+    connection: _socket.socket,
+    path: str,
+    arguments: list[str],
+    environment: dict[bytes, bytes],
+    directory: bytes,
+    files: tuple[int, int, int],
+) -> int:
+    """Ask the launcher at `path`, over a new connection, for a fork with these standard files; 0 if there is none.
+
+    Returns its pid. The fork lives as long as the connection, over which its exit code comes at the end.
+    """
+    variables = [name + b"=" + value for name, value in environment.items()]
+    body = b"\0".join([directory, b"%d" % len(arguments), *map(os.fsencode, arguments), *variables])
+    numbers = b"".join(number.to_bytes(4, sys.byteorder) for number in files)
+    try:
+        connection.connect(path)
+        connection.sendmsg([len(body).to_bytes(4, "little")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)])
+        connection.sendall(body)
+        return int.from_bytes(connection.recv(4), "little")
+    except OSError:
+        return 0
 
 
-def _end_as(code: bytes) -> None:
-    number = int.from_bytes(code, "little", signed=True)
-    if number < 0:
-        signal.signal(-number, signal.SIG_DFL) if -number != signal.SIGKILL else None
-        os.kill(os.getpid(), -number)
-    # No code: the fork was killed, and the launcher, which would have said how, is gone as well.
-    sys.exit(number if code else 128 + signal.SIGKILL)
+def exit_code(received: bytes) -> int:
+    """What was received at the end as an exit code, a signal's number negative.
+
+    Nothing is received of a fork that was killed when the launcher, which would have said how, was gone as well.
+    """
+    return int.from_bytes(received, "little", signed=True) if received else -signal.SIGKILL
+
+
+def _end_as(code: int) -> None:
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL) if code != -signal.SIGKILL else None
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Starts Python programs in milliseconds: a process that has imported the heavy libraries and forks itself.
 
-A flow run's own work starts seconds after its process does, and nearly all of that time goes into imports. The
-launcher imports once and waits on a unix socket, between the imports too. For each request it forks; the fork takes
-over the client's environment, working directory and standard files and runs the module that the client names as
-`__main__`.
+A flow run's own work starts seconds after its process does, and nearly all of that time goes into imports; so it is
+with the Prefect server, the worker and the listener. The launcher imports once and waits on a unix socket, between
+the imports too. For each request it forks; the fork takes over the client's environment, working directory and
+standard files and runs the module that the client names as `__main__`.
 
 What a fork must not have is code of ours that may have changed since: so this file imports nothing of ours, is run as
 a script, and preloads only what is installed; when that changes, it ends and the supervisor starts it again.
@@ -33,11 +33,15 @@ from typing import NoReturn
 
 DONE = object()
 PRELOADED = (
+    # The Prefect server is the first that wants to be forked, and waits for one import only.
+    "prefect.server.api.server",
+    "prefect.cli.server",
     "prefect.main",
     "prefect.engine",
     "prefect.flow_engine",
     "prefect.task_engine",
     "prefect.deployments",
+    "prefect.workers.process",
     "prefect.artifacts",
     "prefect.runtime",
     "prefect.events",
@@ -197,6 +201,7 @@ def _run(request: Request, connection: socket.socket, finished: threading.Event)
     """Become the program that the client asked for; returns its exit code."""
     os.setsid()
     _take_over(request)
+    _name(request.arguments)
     connection.settimeout(None)
     connection.sendall(os.getpid().to_bytes(4, "little"))
     threading.Thread(target=_end_with_client, args=[connection, finished], daemon=True).start()
@@ -228,6 +233,13 @@ def _take_over(request: Request) -> None:
     if prefect := sys.modules.get("prefect.context"):
         prefect.refresh_global_settings_context()
         sys.modules["prefect.logging.configuration"].setup_logging()
+
+
+def _name(arguments: list[str]) -> None:
+    """Tell in `top` and `ps -o comm` what it is, in the 15 bytes that Linux has for that."""
+    module, *rest = arguments
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(" ".join([module.rpartition(".")[2], *rest])[:15])
 
 
 def _end_with_client(connection: socket.socket, finished: threading.Event) -> None:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from platforms.local import backoff, processes, service_log
+from platforms.local import backoff, forks, processes, service_log
 from platforms.local.accounts import Account
 from platforms.local.status import ServiceStatus
 
@@ -30,7 +31,11 @@ async def always() -> bool:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a service is. `check` tells whether it answers; `prepare` runs before each start, in a thread."""
+    """What a service is. `check` tells whether it answers; `prepare` runs before each start, in a thread.
+
+    If a launcher answers at the socket `launcher`, what `command` names after `python -m` runs in a fork of it, which
+    has the libraries at once.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -43,6 +48,7 @@ class Spec:
     grace: float = 10.0
     check: Callable[[], Awaitable[bool]] = always
     prepare: Callable[[], None] = lambda: None
+    launcher: Path | None = None
 
 
 @dataclass
@@ -52,7 +58,7 @@ class Service:
     spec: Spec
     healthy: asyncio.Event = field(default_factory=asyncio.Event)
     failures: int = 0
-    _process: asyncio.subprocess.Process | None = None
+    _process: asyncio.subprocess.Process | forks.Fork | None = None
 
     @property
     def pid(self) -> int | None:
@@ -102,22 +108,31 @@ class Service:
             watch.cancel()
         self._note(f"ended with code {process.returncode}")
 
-    async def _start(self) -> asyncio.subprocess.Process:
-        account = self.spec.account
+    async def _start(self) -> asyncio.subprocess.Process | forks.Fork:
         with service_log.opened(self.spec.log) as log:
-            return await asyncio.create_subprocess_exec(
-                *self.spec.command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=dict(self.spec.environment),
-                cwd=self.spec.directory,
-                # A group is ended as one. All are in one session, because sessions are scheduled against each other.
-                process_group=0,
-                user=account.uid if account else None,
-                group=account.gid if account else None,
-                extra_groups=[] if account else None,
-            )
+            return await self._fork(log) or await self._spawn(log)
+
+    async def _fork(self, log: IO[bytes]) -> forks.Fork | None:
+        spec = self.spec
+        if spec.launcher is None:
+            return None
+        return await forks.start(spec.launcher, spec.command[2:], spec.environment, spec.directory, log.fileno())
+
+    async def _spawn(self, log: IO[bytes]) -> asyncio.subprocess.Process:
+        account = self.spec.account
+        return await asyncio.create_subprocess_exec(
+            *self.spec.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=dict(self.spec.environment),
+            cwd=self.spec.directory,
+            # A group is ended as one. All are in one session, because sessions are scheduled against each other.
+            process_group=0,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
 
     async def _watch(self, pid: int) -> None:
         started, missed = time.monotonic(), 0

@@ -100,15 +100,18 @@ def server(settings: Settings, database_url: str) -> Spec:
     }
     if settings.prefect_auth:
         names["PREFECT_SERVER_API_AUTH_STRING"] = settings.prefect_auth.get_secret_value()
-    command = (sys.executable, "-m", "prefect", "server", "start")
-    spec = _python(settings, "server", command, names)
+    spec = _launched(settings, "server", ("prefect", "server", "start"), names)
     return dataclasses.replace(spec, url=settings.prefect_url, check=_responds(f"{settings.prefect_url}/api/health"))
 
 
 def clients(settings: Settings) -> list[Spec]:
-    """What works for the server, and waits for it by itself."""
-    shippers = [shipper] if selection.duties(settings).serves else []
-    return [make(settings) for make in (worker, launcher, listener, *shippers)]
+    """What works for the server."""
+    return [worker(settings), listener(settings)]
+
+
+def others(settings: Settings) -> list[Spec]:
+    """What needs no server."""
+    return [launcher(settings), *([shipper(settings)] if selection.duties(settings).serves else [])]
 
 
 def worker(settings: Settings) -> Spec:
@@ -120,12 +123,12 @@ def worker(settings: Settings) -> Spec:
         # Prefect makes `runner_storage` in it, which on a machine of several users belongs to the first of them.
         "TMPDIR": str(sockets.scratch(settings.state_dir)),
     }
-    spec = _python(settings, "worker", (sys.executable, "-m", "platforms.local.worker", str(alive)), names)
+    spec = _launched(settings, "worker", ("platforms.local.worker", str(alive)), names)
     return dataclasses.replace(spec, check=_fresh(alive), prepare=functools.partial(alive.unlink, missing_ok=True))
 
 
 def launcher(settings: Settings) -> Spec:
-    """The process that starts flow runs by forking itself."""
+    """The process that starts flow runs, and what imports the same libraries, by forking itself."""
     socket = sockets.launcher(settings.state_dir)
     program = Path(__file__).with_name("launcher.py")
     imports = selection.duties(settings).imports
@@ -137,13 +140,18 @@ def launcher(settings: Settings) -> Spec:
 
 def listener(settings: Settings) -> Spec:
     """The process that turns arrived files into runs."""
-    return _python(settings, "listener", (sys.executable, "-m", "cli.main", "listen"), {})
+    return _launched(settings, "listener", ("cli.main", "listen"), {})
 
 
 def shipper(settings: Settings) -> Spec:
     """The process that moves the request logs of all replicas to storage."""
     names = {"SHIPPER_LOG_DIR": str(traffic_root(settings))}
     return _python(settings, "shipper", (sys.executable, "-m", "log_shipper"), names)
+
+
+def _launched(settings: Settings, name: str, module: tuple[str, ...], names: dict[str, str]) -> Spec:
+    spec = _python(settings, name, (sys.executable, "-m", *module), names)
+    return dataclasses.replace(spec, launcher=sockets.launcher(settings.state_dir))
 
 
 def _python(settings: Settings, name: str, command: tuple[str, ...], names: dict[str, str]) -> Spec:

@@ -74,9 +74,11 @@ class Supervisor:
         url, database = await asyncio.to_thread(services.database, self.settings)
         if database:
             await self._healthy(self._keep(Service(database)))
-        specs = [services.server(self.settings, url), *services.clients(self.settings)]
-        for service in [self._keep(Service(spec)) for spec in specs]:
-            await self._healthy(service)
+        server = services.server(self.settings, url)
+        # Each is a fork of the launcher, which has imported what it needs by the time that those before it are there.
+        for specs in (services.others(self.settings), [server], services.clients(self.settings)):
+            for service in [self._keep(Service(spec)) for spec in specs]:
+                await self._healthy(service)
 
     def _keep(self, service: Service) -> Service:
         self._services.append(service)
@@ -136,7 +138,7 @@ class Supervisor:
         serving = {*pids.values(), *(status.pid for status in self.replicas.services())}
         mine = self._children()
         forks = [fork for child in mine if child.pid == pids.get("launcher") for fork in child.children()]
-        processes.end(processes.tree([*forks, *(child for child in mine if child.pid not in serving)]), 8)
+        processes.end(processes.tree([process for process in (*forks, *mine) if process.pid not in serving]), 8)
 
 
 def main() -> None:

@@ -6,53 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from platforms.local import launch_client, launcher
+from tests.platforms.local.launching import ROOT, pongs
+from tests.platforms.local.launching import folder as folder
+from tests.platforms.local.launching import server as server
 from tests.waiting import wait_for
-
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = """
-import os, sys, time
-print(os.getcwd(), sys.argv[1:], os.environ.get("COLOUR"), __name__, flush=True)
-print("to stderr", file=sys.stderr, flush=True)
-match sys.argv[1]:
-    case "code": sys.exit(int(sys.argv[2]))
-    case "text": sys.exit("said why")
-    case "raise": raise ValueError("as told")
-    case "die": os.kill(os.getpid(), 9)
-    case "sleep": time.sleep(60)
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "program.py").write_text(PROGRAM)
-    return tmp_path
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[psutil.Process]:
-    """A launcher that has preloaded next to nothing."""
-    command = [sys.executable, "-P", launcher.__file__, str(folder / "l.sock"), "colorsys", "no_such_module"]
-    with (folder / "launcher.log").open("w") as log, subprocess.Popen(command, stderr=log, cwd=ROOT) as process:
-        wait_for(lambda: pongs(folder / "l.sock"))
-        yield psutil.Process(process.pid)
-        process.terminate()
-
-
-def pongs(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.connect(str(path))
-            connection.sendall(bytes(4))
-            return connection.recv(4) == bytes(4)
-        except OSError:
-            return False
 
 
 def client(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -115,9 +78,14 @@ def test_the_client_ends_as_its_fork_does(folder: Path, end: str, code: int, wor
     assert words in err
 
 
+def comm(process: psutil.Process) -> str:
+    return Path(f"/proc/{process.pid}/comm").read_text().strip()
+
+
 def test_a_fork_is_fresh_code_in_a_child_of_the_launcher(folder: Path, server: psutil.Process) -> None:
     with client(folder, "sleep") as process:
         wait_for(lambda: any(os.getsid(fork.pid) == fork.pid for fork in server.children()))
+        wait_for(lambda: comm(server.children()[0]) == "program sleep")
         process.terminate()
         assert process.wait() == -signal.SIGTERM
     wait_for(lambda: not server.children())
@@ -143,7 +111,7 @@ def test_a_fork_outlives_the_launcher(folder: Path, server: psutil.Process) -> N
         assert fork.is_running()
         assert process.poll() is None
         fork.kill()
-        assert process.wait() == 128 + signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL
 
 
 def test_garbage_and_hang_ups_do_no_harm(folder: Path, server: psutil.Process) -> None:

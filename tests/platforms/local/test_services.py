@@ -61,8 +61,12 @@ def test_the_embedded_database_ends_fast(settings: Settings) -> None:
 
 
 def test_the_roles(settings: Settings) -> None:
-    names = [services.server(settings, "url").name, *(spec.name for spec in services.clients(settings))]
-    assert names == ["server", "worker", "launcher", "listener", "shipper"]
+    others, clients = services.others(settings), services.clients(settings)
+    assert [spec.name for spec in others] == ["launcher", "shipper"]
+    assert [spec.name for spec in clients] == ["worker", "listener"]
+    socket = Path(others[0].command[3])
+    assert all(spec.launcher == socket for spec in [services.server(settings, "url"), *clients])
+    assert all(spec.launcher is None for spec in others)
     postgres.wipe(settings.state_dir)
 
 
@@ -138,7 +142,7 @@ def test_the_database_must_accept(settings: Settings) -> None:
 
 def test_what_the_supervisor_runs_depends_on_where_the_endpoints_are(settings: Settings) -> None:
     def names(platform: Literal["local", "azure"]) -> dict[str, tuple[str, ...]]:
-        made = services.clients(settings.model_copy(update={"platform": platform}))
+        made = services.others(settings.model_copy(update={"platform": platform}))
         return {spec.name: spec.command for spec in made}
 
     assert names("local").keys() - names("azure").keys() == {"shipper"}

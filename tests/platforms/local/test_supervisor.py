@@ -59,7 +59,8 @@ def ended(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(services, "database", lambda _: ("url", spec("postgres")))
     monkeypatch.setattr(services, "server", lambda *_: spec("server"))
-    monkeypatch.setattr(services, "clients", lambda _: [spec(name) for name in ("worker", "launcher", "listener")])
+    monkeypatch.setattr(services, "others", lambda _: [spec("launcher")])
+    monkeypatch.setattr(services, "clients", lambda _: [spec("worker"), spec("listener")])
     settings.state_dir.mkdir()
     return file
 
@@ -70,9 +71,7 @@ def strangers() -> list[psutil.Process]:
     return psutil.Process().children()
 
 
-def test_services_start_together_and_end_in_order(
-    settings: Settings, ended: Path, strangers: list[psutil.Process]
-) -> None:
+def test_services_start_and_end_in_order(settings: Settings, ended: Path, strangers: list[psutil.Process]) -> None:
     async def story() -> None:
         stop = asyncio.Event()
         serving = asyncio.create_task(Supervisor(settings, Replicas()).run(stop))
@@ -80,7 +79,7 @@ def test_services_start_together_and_end_in_order(
         found = record.read(settings.state_dir)
         assert found
         names = [entry.status.name for entry in found.services]
-        assert names == ["postgres", "server", "worker", "launcher", "listener"]
+        assert names == ["postgres", "launcher", "server", "worker", "listener"]
         assert all(entry.status.healthy for entry in found.services)
         stop.set()
         await serving
