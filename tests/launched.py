@@ -57,6 +57,17 @@ def python() -> tuple[str, ...]:
     return tuple(shlex.split(words)) if words else (sys.executable, "-m")
 
 
+def with_python(folder: Path) -> Path:
+    """A folder for the `PATH` of programs whose `python -m MODULE …` may be run by the launcher, if there is one."""
+    if VARIABLE not in os.environ:
+        return Path(sys.executable).parent
+    program = folder / "python"
+    launched, itself = os.environ[VARIABLE], shlex.quote(sys.executable)
+    program.write_text(f'#!/bin/sh\n[ "$1" = -m ] && shift && exec {launched} "$@"\nexec {itself} "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
 def main(command: list[str]) -> int:
     """Run the command, which finds the launcher by its environment, and end the launcher with it."""
     with tempfile.TemporaryDirectory(prefix="ridgeline-tests-") as folder:

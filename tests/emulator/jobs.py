@@ -12,13 +12,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from tests import launched
 from tests.emulator.blobs import Blobs
 from tests.emulator.http import now
 from tests.emulator.resources import Resource
@@ -225,7 +225,7 @@ class Job:
     def _environment(self) -> dict[str, str]:
         given = self._asked.get("environmentVariables") or {}
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{launched.with_python(self._folder)}:{os.environ['PATH']}"
         return {
             **kept,
             **given,
