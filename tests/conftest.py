@@ -41,7 +41,6 @@ SERVERS = {"prefect_server": "prefect", "emulator": "azure"}
 """Fixtures that take long to start, and the group of the tests that share one of each."""
 LONGEST = (
     "test_end_to_end",
-    "azure/test_flows",
     "test_invocations",
     "test_publishing",
     "test_server_health",

@@ -8,7 +8,8 @@ import pytest
 from benchmarks import validation
 
 
-@pytest.mark.parametrize("suffix", [".parquet", pytest.param(".csv", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_a_batch_of_many_chunks_is_checked_and_appended(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"batch{suffix}"
     validation.write_batch(path, 140_000, 140_000)

@@ -19,6 +19,7 @@ from tests.platforms.azure.faulty import every_service
 pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
 
 
+@pytest.mark.long
 def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: Platform, world: World) -> None:
     """Although Azure throttles the retrain and loses answers to the release: two cases of the fault matrix."""
     landed = platform.storage.write("landing/diabetes/seed.csv", seed_csv()).path
