@@ -26,7 +26,9 @@ Report = Callable[[str], None]
 Answer = TypeVar("Answer")
 
 POLL: Final = 0.3
-"""Seconds between two looks."""
+"""Seconds between two looks at the facts."""
+ASK: Final = 2.0
+"""Seconds between two questions to the server whether something failed meanwhile."""
 OUTCOMES: Final = {"registered": "Registered", "forced": "Registered", "rejected": "NotPromoted"}
 
 
@@ -55,6 +57,7 @@ class Follower:
         self._began = datetime.now(UTC)
         self._deadline = time.monotonic() + timeout
         self._awaited: set[str] = set()
+        self._asks_from = 0.0
         self.stages: list[Stage] = []
 
     def batch(self, blob: Blob) -> list[Stage]:
@@ -103,7 +106,7 @@ class Follower:
             if _are_over(attempts) and (report := areas.report_of(blob)):
                 self._add("validate-data", report["state"], report["reason"])
                 return report["dataset_version"] if report["state"] == "Accepted" else None
-            self._fail_early(want, attempts)
+            self._fail_early(want, lambda: attempts)
         run, state = ended[-1], ended[-1].state
         self._add("validate-data", (state and state.name) or "", (state and state.message) or "")
         version = tagged(run.tags, DATASET)
@@ -112,7 +115,7 @@ class Follower:
     def _judged(self, version: int) -> None:
         want = starting.judgement(self._recipe, version)
         while not (entry := self._judgement(version)):
-            self._fail_early(want, self._failed(want))
+            self._fail_early(want, lambda: self._failed(want))
         self._add("retrain", OUTCOMES[entry.action], entry.reason)
         if entry.model_version is not None:
             self._released(entry.model_version)
@@ -124,7 +127,7 @@ class Follower:
     def _released(self, version: int) -> None:
         want = starting.conclusion(self._recipe, version)
         while not (entry := facts.conclusion(self._recipe, version)):
-            self._fail_early(want, self._failed(want))
+            self._fail_early(want, lambda: self._failed(want))
         self._add("release", entry.action, f"model version {version}: {entry.reason}")
         if entry.action in facts.FAILED:
             raise ChainError(refusal(entry))
@@ -142,12 +145,14 @@ class Follower:
         runs = self._ask(lambda: starting.runs_about(want, (StateType.FAILED,)))
         return [run for run in runs if _covers(run, want)]
 
-    def _fail_early(self, want: Want, runs: Iterable[FlowRun]) -> None:
-        """Raise if one of the runs has failed, or if no further one will be started; then wait a moment."""
-        for run in runs:
-            if run.state is not None and run.state.is_failed() and run.state.timestamp >= self._began:
-                _require_success(run)
-        self._require_attempts(want)
+    def _fail_early(self, want: Want, runs: Callable[[], Iterable[FlowRun]]) -> None:
+        """Now and then raise if one of the runs has failed, or if no further one will be started; wait a moment."""
+        if time.monotonic() >= self._asks_from:
+            self._asks_from = time.monotonic() + ASK
+            for run in runs():
+                if run.state is not None and run.state.is_failed() and run.state.timestamp >= self._began:
+                    _require_success(run)
+            self._require_attempts(want)
         self._pause(_told(want))
 
     def _require_attempts(self, want: Want) -> None:

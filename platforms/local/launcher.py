@@ -239,7 +239,8 @@ def _name(arguments: list[str]) -> None:
     """Tell in `top` and `ps -o comm` what it is, in the 15 bytes that Linux has for that."""
     module, *rest = arguments
     with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(" ".join([module.rpartition(".")[2], *rest])[:15])
+        # Without a space, at which many split what `/proc/PID/stat` says.
+        Path("/proc/self/comm").write_text("-".join([module.rpartition(".")[2], *rest])[:15])
 
 
 def _end_with_client(connection: socket.socket, finished: threading.Event) -> None:

@@ -12,6 +12,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.states import Completed, Failed
 
+from cli import chain
 from platforms.values import Blob, Environment, JournalEntry
 from tasks import areas, facts, reconciling, starting
 from tasks.run import DATASET
@@ -93,6 +94,7 @@ class Script:
 def script(monkeypatch: pytest.MonkeyPatch) -> Script:
     """An empty script in the place of server and journal."""
     made = Script()
+    monkeypatch.setattr(chain, "ASK", 0.0)
     monkeypatch.setattr(starting, "first_attempt", lambda _: None)
     monkeypatch.setattr(starting, "attempts", lambda _: made.attempts)
     monkeypatch.setattr(starting, "runs_about", made.runs_about)

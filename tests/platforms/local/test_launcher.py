@@ -85,7 +85,7 @@ def comm(process: psutil.Process) -> str:
 def test_a_fork_is_fresh_code_in_a_child_of_the_launcher(folder: Path, server: psutil.Process) -> None:
     with client(folder, "sleep") as process:
         wait_for(lambda: any(os.getsid(fork.pid) == fork.pid for fork in server.children()))
-        wait_for(lambda: comm(server.children()[0]) == "program sleep")
+        wait_for(lambda: comm(server.children()[0]) == "program-sleep")
         process.terminate()
         assert process.wait() == -signal.SIGTERM
     wait_for(lambda: not server.children())
