@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from platforms.local import launch_client
 from platforms.platform import Platform
 from platforms.settings import ROOT, Settings
 
@@ -30,7 +33,9 @@ def build(settings: Settings) -> Platform:
         storage=storage,
         arrivals=FolderArrivals(storage, "landing/"),
         datasets=DeltaStore(state / "tables"),
-        compute=LocalCompute(state, ROOT, settings.job_timeout, settings.job_memory_mb),
+        compute=LocalCompute(
+            state, ROOT, settings.job_timeout, settings.job_memory_mb, os.environ.get(launch_client.VARIABLE)
+        ),
         registry=MlflowRegistry(state, settings.url(settings.mlflow_port)),
         images=LocalImages(settings),
         endpoints=LocalEndpoints(settings, secrets),

@@ -1,8 +1,9 @@
 """Training jobs as processes on this machine.
 
-A job has a folder `<state>/jobs/<name>/` with `log.txt`, `outputs/` and a `lock` that the job's own process holds
-while it lives. Whoever runs a job of that name follows its log: the one that started it, one that comes later, and
-one that comes after the first was killed. `outputs/result.json` says that the job is done; then nothing is started.
+A job has a folder `<state>/jobs/<name>/` with `log.txt`, `outputs/` and a `lock` that the job's own process holds, as
+its standard input, while it lives. Whoever runs a job of that name follows its log: the one that started it, one that
+comes later, and one that comes after the first was killed. `outputs/result.json` says that the job is done; then
+nothing is started.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from typing import Final, TypedDict
 
 from platforms import jobs, names
 from platforms.errors import JobFailedError
-from platforms.local import files, processes
+from platforms.local import files, launch_client, processes
 from platforms.values import TrainingJob
 
-_LIMITS: Final = str(Path(__file__).with_name("job_limits.py"))
+_LIMITS: Final = "platforms.local.job_limits"
+_SCRIPT: Final = str(Path(__file__).with_name("job_limits.py"))
+_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _POLL: Final = 0.05
 _GRACE: Final = 5.0
 _MEMORY_SIGNS: Final = (
@@ -38,10 +41,14 @@ _MEMORY_SIGNS: Final = (
 
 
 class LocalCompute:
-    """The compute port: `python -m training` in `root`, at most `timeout` seconds and `memory_mb` MiB each."""
+    """The compute port: `python -m training` in `root`, at most `timeout` seconds and `memory_mb` MiB each.
 
-    def __init__(self, state: Path, root: Path, timeout: float, memory_mb: int) -> None:
+    Where a launcher answers at the socket `launcher`, each is a fork of it, which has imported most of what it needs.
+    """
+
+    def __init__(self, state: Path, root: Path, timeout: float, memory_mb: int, launcher: str | None = None) -> None:
         self._state = state
+        self._launcher = launcher
         self._root = root
         self._timeout = timeout
         self._memory_mb = memory_mb
@@ -83,13 +90,12 @@ class LocalCompute:
         with folder.log.open("wb") as sink:
             process = subprocess.Popen(
                 self._command(job, folder),
-                stdin=subprocess.DEVNULL,
+                stdin=lock,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=self._root,
                 env={**os.environ, "RIDGELINE_STATE": str(self._state), "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
-                pass_fds=(lock,),
             )
         try:
             folder.record(process.pid)
@@ -120,9 +126,12 @@ class LocalCompute:
         return "it was started by another run and ended without a result"
 
     def _command(self, job: TrainingJob, folder: _Folder) -> list[str]:
-        limits = [sys.executable, _LIMITS, str(self._memory_mb), str(self._timeout)]
-        training = [sys.executable, "-m", "training", *jobs.arguments(job)]
-        return [*limits, *training, "--out", str(folder.outputs)]
+        python = [sys.executable, _SCRIPT]
+        # The launcher has loaded its libraries for one thread. So have jobs, unless somebody says otherwise.
+        if self._launcher and {os.environ.get(name, "1") for name in _THREADS} == {"1"}:
+            python = [*launch_client.command(self._launcher), _LIMITS]
+        limits = [str(self._memory_mb), str(self._timeout)]
+        return [*python, *limits, "training", *jobs.arguments(job), "--out", str(folder.outputs)]
 
     def _ending(self, code: int) -> str:
         if code == -signal.SIGALRM:

@@ -12,6 +12,9 @@ import signal
 import sys
 from types import FrameType
 
+VARIABLE = "RIDGELINE_LAUNCHER"
+"""The variable by which the worker tells flow runs the launcher's socket."""
+
 
 def command(launcher: str) -> tuple[str, ...]:
     """How a command line begins that goes on with a module and its arguments, to be run by the launcher."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from platforms import selection
-from platforms.local import postgres, processes, sockets
+from platforms.local import launch_client, postgres, processes, sockets
 from platforms.local.launcher import PRELOADED
 from platforms.local.service import Spec
 from platforms.local.traffic import traffic_root
@@ -119,7 +119,7 @@ def worker(settings: Settings) -> Spec:
     alive = settings.state_dir / "worker.alive"
     names = {
         "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "RIDGELINE_LAUNCHER": str(sockets.launcher(settings.state_dir)),
+        launch_client.VARIABLE: str(sockets.launcher(settings.state_dir)),
         # Prefect makes `runner_storage` in it, which on a machine of several users belongs to the first of them.
         "TMPDIR": str(sockets.scratch(settings.state_dir)),
     }

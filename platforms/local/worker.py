@@ -91,7 +91,7 @@ async def _finish(worker: ProcessWorker) -> None:
 
 
 async def _offer_pool(client: PrefectClient, settings: Settings) -> None:
-    job = template(os.environ.get("RIDGELINE_LAUNCHER"))
+    job = template(os.environ.get(launch_client.VARIABLE))
     limit = settings.worker_limit
     try:
         await client.create_work_pool(
