@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from platforms.local import launch_client
 from platforms.platform import Platform
 from platforms.settings import ROOT, Settings
 
@@ -12,6 +11,7 @@ from platforms.settings import ROOT, Settings
 def build(settings: Settings) -> Platform:
     """Every port of the local platform, below the settings' state folder; nothing is started."""
     from platforms.delta import DeltaStore
+    from platforms.local import launch_client
     from platforms.local.arrivals import FolderArrivals
     from platforms.local.compute import LocalCompute
     from platforms.local.endpoints import LocalEndpoints

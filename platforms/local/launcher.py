@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import os
 import runpy
 import select
@@ -224,6 +225,8 @@ def _take_over(request: Request) -> None:
     for number, file in enumerate(request.files):
         os.dup2(file, number)
         os.close(file)
+    if os.environ.get("PYTHONUNBUFFERED") and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True, write_through=True)
     additions = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     sys.path[:0] = [request.directory, *additions]
     importlib.invalidate_caches()

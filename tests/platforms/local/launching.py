@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -38,7 +39,12 @@ def folder(tmp_path: Path) -> Path:
 def server(folder: Path) -> Iterator[psutil.Process]:
     """A launcher that has preloaded next to nothing."""
     command = [sys.executable, "-P", launcher.__file__, str(folder / "l.sock"), "colorsys", "no_such_module"]
-    with (folder / "launcher.log").open("w") as log, subprocess.Popen(command, stderr=log, cwd=ROOT) as process:
+    # As from a shell that buffers, whatever the one of the tests does.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with (
+        (folder / "launcher.log").open("w") as log,
+        subprocess.Popen(command, stderr=log, cwd=ROOT, env=variables) as process,
+    ):
         wait_for(lambda: pongs(folder / "l.sock"))
         yield psutil.Process(process.pid)
         process.terminate()

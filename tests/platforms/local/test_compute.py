@@ -94,9 +94,9 @@ def test_a_job_runs_once_and_tells_its_lines_each_time(tmp_path: Path, launcher:
     assert again == lines
 
 
-def test_lines_come_while_the_job_runs(tmp_path: Path) -> None:
+def test_lines_come_while_the_job_runs(tmp_path: Path, launcher: str | None) -> None:
     go = tmp_path / "state" / "go"
-    local = compute(tmp_path, "wait_for('go'); finish()")
+    local = compute(tmp_path, "wait_for('go'); finish()", launcher=launcher)
     local.run(JOB, lambda line: go.touch())
     assert go.exists()
 
