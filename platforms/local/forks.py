@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from platforms.local import launch_client
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 """Seconds that the launcher may take to fork, which it does between two imports."""
+MOURNING = 1.0
+"""Seconds that the launcher may take to tell how a fork has ended."""
 
 
 class Fork:
@@ -35,13 +38,34 @@ class Fork:
         os.kill(self.pid, number)
 
     async def _read(self) -> int:
-        try:
-            received = await asyncio.get_running_loop().sock_recv(self._connection, 2)
-        except OSError:
-            received = b""
+        loop, received = asyncio.get_running_loop(), b""
+        told = asyncio.ensure_future(loop.sock_recv(self._connection, 2))
+        # A launcher that hangs tells nothing and keeps the connection open.
+        died = asyncio.ensure_future(_death(self.pid))
+        await asyncio.wait({told, died}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({told}, timeout=MOURNING)
+        with contextlib.suppress(OSError):
+            received = told.result() if told.done() else b""
+        for task in (told, died):
+            task.cancel()
         self._connection.close()
         self.returncode = launch_client.exit_code(received)
         return self.returncode
+
+
+async def _death(pid: int) -> None:
+    """Wait until a process has ended, whether it is buried or not."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(watched, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(watched)
+        os.close(watched)
 
 
 async def start(

@@ -52,6 +52,20 @@ def test_it_outlives_the_launcher_and_is_sent_signals_still(folder: Path, server
     assert asyncio.run(story()) == -signal.SIGKILL, "nobody is there who could say how it ended"
 
 
+def test_a_death_is_noticed_although_the_launcher_hangs(folder: Path, server: psutil.Process) -> None:
+    async def story() -> int:
+        fork = await start(folder, "sleep")
+        assert fork
+        server.suspend()
+        fork.send_signal(signal.SIGKILL)
+        return await fork.wait()
+
+    try:
+        assert asyncio.run(story()) == -signal.SIGKILL
+    finally:
+        server.resume()
+
+
 def test_where_no_launcher_answers_there_is_no_fork(folder: Path) -> None:
     assert asyncio.run(start(folder, "none", socket="other.sock")) is None
 
