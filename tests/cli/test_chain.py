@@ -7,6 +7,7 @@ import pytest
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Running
 
+from cli import chain
 from cli.chain import ChainError, Follower, Stage
 from tasks import starting
 from tests.cli.scripted import BLOB, EARLIER, Script, accepted, entry, failed, run_of
@@ -102,6 +103,20 @@ def test_a_retrain_that_fails_on_this_data_or_later_ends_it(script: Script, vers
     script.then = [lambda: script.others.append(failed(at_least=version))]
     with pytest.raises(ChainError, match="singular matrix"):
         follower(script).batch(BLOB)
+
+
+def test_the_server_is_not_asked_for_failures_at_each_look(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_exhausted(want: starting.Want) -> bool:
+        asked.append(want)
+        return False
+
+    asked: list[starting.Want] = []
+    monkeypatch.setattr(chain, "ASK", 60.0)
+    monkeypatch.setattr(starting, "is_exhausted", is_exhausted)
+    script.attempts = [accepted(2)]
+    script.then = [lambda: None, lambda: None, lambda: script.entries.append(entry("rejected", data=2))]
+    assert outcomes(follower(script).batch(BLOB))[-1] == ("retrain", "NotPromoted")
+    assert asked == [starting.judgement("diabetes", 2)]
 
 
 def test_what_was_tried_in_vain_is_not_waited_for(script: Script) -> None:

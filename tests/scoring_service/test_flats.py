@@ -224,7 +224,6 @@ def test_the_examples_of_its_description_are_answered(service: Running) -> None:
     assert [answer.status for answer in answers] == [200] * (2 + 5 + 2)
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("as_binary", [True, False])
 def test_triton_s_client_sends_texts(service: Running, as_binary: bool) -> None:
     http = import_module("tritonclient.http")

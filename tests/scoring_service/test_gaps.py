@@ -167,7 +167,6 @@ def test_what_may_be_missing_is_described(service: Running) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.filterwarnings("ignore")
 def test_schemathesis_finds_nothing(service: Running) -> None:
     play(service)
 

@@ -226,7 +226,6 @@ def test_tells_of_server_and_model(service: Running) -> None:
     assert [service.ask(get(path))[0].status for path in paths] == [200, 503, 503, 503]
 
 
-@pytest.mark.filterwarnings("ignore")
 class TestTritonClient:
     """The real client of the protocol."""
 

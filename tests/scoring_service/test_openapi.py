@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no types
 
@@ -60,7 +59,6 @@ def test_every_refusal_is_described(service: Running) -> None:
     assert {"200", "401", "422", "503", *REFUSALS} == operation["responses"].keys()
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_schemathesis_finds_nothing(service: Running) -> None:
     play(service)
 

@@ -58,7 +58,8 @@ def test_a_death_is_noticed_although_the_launcher_hangs(folder: Path, server: ps
         assert fork
         server.suspend()
         fork.send_signal(signal.SIGKILL)
-        return await fork.wait()
+        async with asyncio.timeout(30):
+            return await fork.wait()
 
     try:
         assert asyncio.run(story()) == -signal.SIGKILL
