@@ -1,7 +1,7 @@
 """What `ridgeline up` does once the services run: deployments, first data, and waiting until all is settled.
 
-Run by their launcher, as `python -m cli.bootstrap DEADLINE SINCE`: a time of the monotonic clock, which all processes
-share, and an ISO time.
+Run by their launcher, as `python -m cli.bootstrap DEADLINE SINCE [--take-over]`: a time of the monotonic clock, which
+all processes share, and an ISO time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from platforms.selection import current
 from platforms.settings import Settings
 from platforms.values import Blob
 from recipes import catalog
-from tasks import facts
+from tasks import claim, facts
 from tasks.areas import LANDING, landed
 from tasks.publishing import publish
 
@@ -28,8 +28,10 @@ def settle(settings: Settings, report: Report, deadline: float, since: datetime)
     """Publish the deployments, land seed data where there is none, and wait until qa and prod serve the champion.
 
     Every run that was missing or landed is waited for, and a release that failed its tests after `since` is an error.
-    Raises `ChainError` with what is wrong with each recipe, `PublishError` when Prefect refuses a deployment.
+    Raises `ChainError` with what is wrong with each recipe, `PublishError` when Prefect refuses a deployment,
+    `ConflictError` when another installation has claimed the platform.
     """
+    claim.require()
     publish_all(settings)
     report("deployments are published")
     problems = [_problem(recipe, report, deadline, since) for recipe in catalog.names()]
@@ -130,9 +132,12 @@ def wait_ready(recipe: str, deadline: float) -> None:
 @click.command()
 @click.argument("deadline", type=float)
 @click.argument("since", type=click.DateTime(["%Y-%m-%dT%H:%M:%S.%f%z"]))
-def main(deadline: float, since: datetime) -> None:
+@click.option("--take-over", is_flag=True)
+def main(deadline: float, since: datetime, take_over: bool) -> None:
     """Settle the installation that the environment names, and tell it line by line."""
     with plain_errors():
+        if take_over:
+            claim.take_over()
         settle(Settings(), click.echo, deadline, since)
 
 

@@ -27,17 +27,37 @@ def listen() -> None:
 
     # Prefect has given the root logger its handlers and a level: warnings.
     logging.getLogger("ridgeline").setLevel(logging.INFO)
-    listener, due = Listener(catalog.names()), time.monotonic()
+    listener, due, in_charge = Listener(catalog.names()), time.monotonic(), True
 
     def reconcile() -> list[FlowRun]:
         listener.take_up(catalog.names())
         return listener.reconcile()
 
     while True:
-        _attempt(listener.look)
-        if time.monotonic() >= due and _attempt(reconcile):
-            due = time.monotonic() + RECONCILE
+        if time.monotonic() >= due:
+            in_charge = _is_in_charge(in_charge)
+            if not in_charge or _attempt(reconcile):
+                due = time.monotonic() + RECONCILE
+        if in_charge:
+            _attempt(listener.look)
         time.sleep(LOOK)
+
+
+def _is_in_charge(before: bool) -> bool:
+    """Whether this installation may act on the platform; while that cannot be found out, it is as `before`."""
+    from platforms.errors import ConflictError, PlatformError
+    from tasks import claim
+
+    logger = logging.getLogger("ridgeline.listener")
+    try:
+        claim.require()
+    except ConflictError as error:
+        logger.warning("standing by: %s", error)
+        return False
+    except (PlatformError, OSError) as error:
+        logger.warning("cannot look who is in charge now, will try again: %s", error)
+        return before
+    return True
 
 
 def _attempt(step: Callable[[], list[FlowRun]]) -> bool:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,33 +24,35 @@ READY: Final = 400.0
 
 @click.command()
 @click.option("--detach", is_flag=True, help="Return when everything is ready, and leave it running.")
-def up(detach: bool) -> None:
+@click.option("--take-over", is_flag=True, help="Act on a platform that another installation has claimed.")
+def up(detach: bool, take_over: bool) -> None:
     """Start all services, wait until everything they cause is done, and bring the endpoints back.
 
     Without `--detach` it runs until Ctrl-C and then stops everything.
     """
     from platforms.local import control
 
-    settings, deadline, since = _settings(), time.monotonic() + READY, datetime.now(UTC)
+    settings = _settings()
+    settling = [str(time.monotonic() + READY), datetime.now(UTC).isoformat(), *["--take-over"] * take_over]
     with plain_errors(), _interruptible():
         started = control.start(settings, click.echo, tied=not detach)
         with _stopped_by_interrupt(settings) if started else nullcontext():
             if not started:
                 click.echo(f"already running: Prefect at {settings.prefect_url}")
-            _bring_up(settings, deadline, since, stays=started and not detach)
+            _bring_up(settings, settling, stays=started and not detach)
         if started and not detach:
             with suppress(KeyboardInterrupt), _stopped_by_interrupt(settings):
                 control.follow(settings)
 
 
-def _bring_up(settings: Settings, deadline: float, since: datetime, *, stays: bool) -> None:
-    """Wait until all is settled; services that stay in the foreground outlive an error, which is mended on them."""
+def _bring_up(settings: Settings, settling: Sequence[str], *, stays: bool) -> None:
+    """Let `cli.bootstrap` settle all; services in the foreground outlive an error, which is mended on them."""
     from cli import dotenv
     from platforms.local import control
 
     dotenv.write(settings)
     control.adopt(settings)
-    if code := control.run(settings, "cli.bootstrap", str(deadline), since.isoformat()):
+    if code := control.run(settings, "cli.bootstrap", *settling):
         if not stays:
             sys.exit(code)
         click.echo("the services run on: Ctrl-C stops them", err=True)

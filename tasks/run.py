@@ -18,6 +18,7 @@ from prefect.runtime import flow_run
 from platforms.errors import ConflictError
 from platforms.platform import Platform
 from platforms.selection import current
+from tasks import claim
 
 DATASET: Final = "dataset"
 MODEL: Final = "model"
@@ -57,8 +58,10 @@ def tagged(tags: Iterable[str], name: str) -> str | None:
 def locked(recipe: str, purpose: str, wait: float = LOCK_WAIT) -> Iterator[None]:
     """Hold the lock `<recipe>/<purpose>` as this flow run; a holder whose run has ended loses it.
 
-    Raises `ConflictError` when another live run holds it for longer than `wait` seconds.
+    Raises `ConflictError` when another live run holds it for longer than `wait` seconds, or another installation has
+    claimed the platform.
     """
+    claim.require()
     platform, name, me = current(), f"{recipe}/{purpose}", run_id()
     _acquire(platform, name, me, wait)
     try:

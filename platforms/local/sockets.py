@@ -7,10 +7,10 @@ random and kept in the state folder: a new clone at an old path finds nothing of
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from platforms.errors import PlatformError
+from platforms.installation import random_id
 from platforms.local import files
 
 SHORT = Path("/tmp")
@@ -19,19 +19,8 @@ OWNER = "state"
 
 
 def identity(state: Path) -> str:
-    """The random id of a state folder, made once; of two that ask at the same time both get the same."""
-    file = state / "postgres.id"
-    if not file.exists():
-        state.mkdir(parents=True, exist_ok=True)
-        mine = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-        mine.write_text(secrets.token_hex(8))
-        try:
-            os.link(mine, file)
-        except FileExistsError:
-            pass
-        finally:
-            mine.unlink()
-    return file.read_text().strip()
+    """The random id of what a state folder has outside of itself, made once."""
+    return random_id(state / "postgres.id")
 
 
 def folder(state: Path) -> Path:

@@ -13,10 +13,11 @@ from prefect.states import Completed, Running
 from cli import bootstrap
 from cli.chain import ChainError
 from platforms.errors import NotFoundError
+from platforms.platform import Platform
 from platforms.settings import Settings
 from platforms.values import Blob, EndpointStatus, Environment, Image, JournalEntry, ModelVersion
 from recipes import catalog
-from tasks import areas, starting
+from tasks import areas, claim, starting
 from tests.cli.scripted import BLOB, EARLIER, Script, accepted, entry, run_of
 
 RELEASE = starting.conclusion("diabetes", 5)
@@ -63,7 +64,7 @@ class Facts:
 
 
 @pytest.fixture
-def world(script: Script, monkeypatch: pytest.MonkeyPatch) -> Facts:
+def scene(script: Script, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Facts:
     """An empty installation with one recipe; publishing does nothing."""
     made = Facts(script)
 
@@ -73,9 +74,9 @@ def world(script: Script, monkeypatch: pytest.MonkeyPatch) -> Facts:
         return SimpleNamespace(rows=442)
 
     storage, datasets = SimpleNamespace(list=made.waiting, write=made.write), SimpleNamespace(version=version)
-    platform = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made, datasets=datasets)
+    ports = SimpleNamespace(storage=storage, registry=made, journal=made, endpoints=made, datasets=datasets)
     for module in (bootstrap, areas):
-        monkeypatch.setattr(module, "current", lambda: platform)
+        monkeypatch.setattr(module, "current", lambda: ports)
     monkeypatch.setattr(bootstrap, "publish_all", lambda _: None)
     monkeypatch.setattr(catalog, "names", lambda: ["diabetes"])
     return made
@@ -86,28 +87,28 @@ def settle(script: Script, seconds: float = 60) -> None:
     bootstrap.settle(Settings(), script.report, time.monotonic() + seconds, since)
 
 
-def test_seed_data_is_followed_to_production(script: Script, world: Facts) -> None:
+def test_seed_data_is_followed_to_production(script: Script, scene: Facts) -> None:
     script.attempts = [accepted(1)]
-    script.then = [lambda: script.entries.append(entry("registered", 5, data=1)), lambda: world.release(5)]
+    script.then = [lambda: script.entries.append(entry("registered", 5, data=1)), lambda: scene.release(5)]
     settle(script)
-    assert world.written == ["landing/diabetes/seed.csv"]
+    assert scene.written == ["landing/diabetes/seed.csv"]
     assert script.lines[-1] == "endpoints of diabetes are ready"
 
 
-def test_an_installation_in_order_is_not_waited_for(script: Script, world: Facts) -> None:
-    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 5
+def test_an_installation_in_order_is_not_waited_for(script: Script, scene: Facts) -> None:
+    scene.models, scene.champion_version = [ModelVersion("diabetes", 5, {})], 5
     script.entries = [entry("rejected in qa", 4, "qa", at=EARLIER)]
     settle(script)
-    assert (world.written, script.lines) == ([], ["deployments are published", "endpoints of diabetes are ready"])
+    assert (scene.written, script.lines) == ([], ["deployments are published", "endpoints of diabetes are ready"])
 
 
-def test_seed_data_is_not_landed_beside_data_that_has_no_model_yet(script: Script, world: Facts) -> None:
-    world.rows = 442
+def test_seed_data_is_not_landed_beside_data_that_has_no_model_yet(script: Script, scene: Facts) -> None:
+    scene.rows = 442
     settle(script)
-    assert world.written == []
+    assert scene.written == []
 
 
-def test_a_first_model_that_is_rejected_is_an_error(script: Script, world: Facts) -> None:
+def test_a_first_model_that_is_rejected_is_an_error(script: Script, scene: Facts) -> None:
     script.attempts, script.entries = (
         [accepted(1)],
         [entry("registered", 5, data=1), entry("rejected in qa", 5, "qa")],
@@ -116,13 +117,13 @@ def test_a_first_model_that_is_rejected_is_an_error(script: Script, world: Facts
         settle(script)
 
 
-def test_a_first_model_that_was_rejected_long_ago_serves_nothing_still(script: Script, world: Facts) -> None:
-    world.models, script.entries = [ModelVersion("diabetes", 5, {})], [entry("rejected in qa", 5, "qa", at=EARLIER)]
+def test_a_first_model_that_was_rejected_long_ago_serves_nothing_still(script: Script, scene: Facts) -> None:
+    scene.models, script.entries = [ModelVersion("diabetes", 5, {})], [entry("rejected in qa", 5, "qa", at=EARLIER)]
     with pytest.raises(ChainError, match="nothing serves diabetes: model version 5 of diabetes was rejected in qa"):
         settle(script)
 
 
-def test_seed_data_that_is_refused_is_an_error(script: Script, world: Facts) -> None:
+def test_seed_data_that_is_refused_is_an_error(script: Script, scene: Facts) -> None:
     script.attempts = [run_of(Completed(name="Quarantined", message="column 'bmi' is missing"))]
     with pytest.raises(
         ChainError, match="validate-data ended Quarantined: column 'bmi' is missing; `ridgeline ingest`"
@@ -130,39 +131,39 @@ def test_seed_data_that_is_refused_is_an_error(script: Script, world: Facts) -> 
         settle(script)
 
 
-def test_a_recipe_without_data_is_no_error(script: Script, world: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_without_data_is_no_error(script: Script, scene: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(catalog.load("diabetes"), seed_data=pd.DataFrame)
     monkeypatch.setattr(catalog, "load", lambda _: recipe)
     settle(script)
-    assert (world.written, script.lines[-1]) == ([], "diabetes waits for its first data")
+    assert (scene.written, script.lines[-1]) == ([], "diabetes waits for its first data")
 
 
-def test_what_reconcile_starts_is_waited_for(script: Script, world: Facts) -> None:
-    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 4
+def test_what_reconcile_starts_is_waited_for(script: Script, scene: Facts) -> None:
+    scene.models, scene.champion_version = [ModelVersion("diabetes", 5, {})], 4
     script.missing, script.under_way = [RELEASE], [run_of(Running())]
-    script.then = [lambda: None, lambda: world.release(5), script.under_way.clear]
+    script.then = [lambda: None, lambda: scene.release(5), script.under_way.clear]
     settle(script)
     assert script.then == []
     assert script.lines[1:3] == ["waiting for release/diabetes with model_version=5", "waiting for run a run"]
 
 
-def test_a_release_of_reconcile_that_fails_its_tests_is_an_error(script: Script, world: Facts) -> None:
-    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 4
+def test_a_release_of_reconcile_that_fails_its_tests_is_an_error(script: Script, scene: Facts) -> None:
+    scene.models, scene.champion_version = [ModelVersion("diabetes", 5, {})], 4
     script.missing = [RELEASE]
     script.then = [lambda: script.entries.append(entry("rejected in prod", 5, "prod")), script.missing.clear]
     with pytest.raises(ChainError, match="version 5 of diabetes was rejected in prod"):
         settle(script)
 
 
-def test_what_was_tried_in_vain_is_told_and_not_waited_for(script: Script, world: Facts) -> None:
-    world.models, world.champion_version = [ModelVersion("diabetes", 5, {})], 4
+def test_what_was_tried_in_vain_is_told_and_not_waited_for(script: Script, scene: Facts) -> None:
+    scene.models, scene.champion_version = [ModelVersion("diabetes", 5, {})], 4
     script.missing, script.exhausted = [RELEASE], True
     with pytest.raises(ChainError, match=r"release/diabetes with model_version=5 was tried 3 times in vain"):
         settle(script)
 
 
-def test_the_time_is_bounded(script: Script, world: Facts) -> None:
-    world.models, world.champion_version, world.ready = [ModelVersion("diabetes", 5, {})], 5, False
+def test_the_time_is_bounded(script: Script, scene: Facts) -> None:
+    scene.models, scene.champion_version, scene.ready = [ModelVersion("diabetes", 5, {})], 5, False
     with pytest.raises(ChainError, match="endpoints of diabetes are not ready: see `ridgeline status`"):
         settle(script, seconds=-1)
     script.missing = [RELEASE]
@@ -171,7 +172,7 @@ def test_the_time_is_bounded(script: Script, world: Facts) -> None:
 
 
 def test_what_is_wrong_with_one_recipe_keeps_no_other_from_its_data(
-    script: Script, world: Facts, monkeypatch: pytest.MonkeyPatch
+    script: Script, scene: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "names", lambda: ["diabetes", "wine"])
     recipe = catalog.load("diabetes")
@@ -179,12 +180,28 @@ def test_what_is_wrong_with_one_recipe_keeps_no_other_from_its_data(
     script.attempts = [run_of(Completed(name="Quarantined"))]
     with pytest.raises(ChainError, match=r"(?s)nothing serves diabetes: .*nothing serves wine: "):
         settle(script)
-    assert world.written == ["landing/diabetes/seed.csv", "landing/wine/seed.csv"]
+    assert scene.written == ["landing/diabetes/seed.csv", "landing/wine/seed.csv"]
 
 
-def test_what_is_wrong_is_told_without_a_traceback(script: Script, world: Facts) -> None:
-    world.models, script.entries = [ModelVersion("diabetes", 5, {})], [entry("rejected in qa", 5, "qa", at=EARLIER)]
+def test_what_is_wrong_is_told_without_a_traceback(script: Script, scene: Facts) -> None:
+    scene.models, script.entries = [ModelVersion("diabetes", 5, {})], [entry("rejected in qa", 5, "qa", at=EARLIER)]
     result = CliRunner().invoke(bootstrap.main, [str(time.monotonic() + 60), datetime.now(UTC).isoformat()])
     assert result.exit_code == 1
     assert result.stdout == "deployments are published\n"
     assert result.stderr.startswith("Error: nothing serves diabetes: model version 5 of diabetes was rejected in qa")
+
+
+def test_a_platform_of_another_installation_is_touched_only_after_taking_it_over(
+    script: Script, scene: Facts, platform: Platform
+) -> None:
+    platform.lock.swap(claim.NAME, None, "b0b on their-machine")
+    arguments = [str(time.monotonic() + 60), datetime.now(UTC).isoformat()]
+    refused = CliRunner().invoke(bootstrap.main, arguments)
+    assert refused.exit_code == 1
+    assert "in the hands of installation b0b on their-machine" in refused.stderr
+    assert scene.written == []
+    script.attempts = [accepted(1)]
+    script.then = [lambda: script.entries.append(entry("registered", 5, data=1)), lambda: scene.release(5)]
+    taken = CliRunner().invoke(bootstrap.main, [*arguments, "--take-over"])
+    assert taken.exit_code == 0, taken.output
+    assert scene.written == ["landing/diabetes/seed.csv"]

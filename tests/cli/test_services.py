@@ -42,10 +42,10 @@ class Services:
         self.calls.append("stop")
         return self.running
 
-    def run(self, settings: Settings, module: str, deadline: str, since: str) -> int:
+    def run(self, settings: Settings, module: str, deadline: str, since: str, *options: str) -> int:
         assert module == "cli.bootstrap"
         assert datetime.fromisoformat(since) <= datetime.now(UTC)
-        self.calls.append("settle")
+        self.calls.append(" ".join(["settle", *options]))
         self.deadline = float(deadline)
         return self.code
 
@@ -70,6 +70,12 @@ def test_up_detached_settles_and_leaves(services: Services, settings: Settings) 
     assert result.exit_code == 0, result.output
     assert services.calls == ["start", "write", "settle"]
     assert f"ready: Prefect at {settings.prefect_url}" in result.output
+
+
+def test_up_may_take_over_what_another_installation_has_claimed(services: Services) -> None:
+    result = invoke("up", "--detach", "--take-over")
+    assert result.exit_code == 0, result.output
+    assert services.calls[-1] == "settle --take-over"
 
 
 def test_up_stays_until_it_is_interrupted_and_then_stops_everything(services: Services) -> None:

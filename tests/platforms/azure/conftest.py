@@ -13,6 +13,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
 from platforms.azure.telemetry import MonitorTelemetry
 from platforms.platform import Platform
+from tasks import claim
 from tests import measured
 from tests.emulator.emulator import Emulator
 from tests.emulator.running import adopted
@@ -57,10 +58,14 @@ def workspace(machine_learning: MachineLearning, tmp_path: Path) -> Workspace:
 def platform(
     world: World, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Platform]:
-    """The Azure platform as the flows see it; what this machine keeps is in the test's folder."""
+    """The Azure platform as the flows see it; what this machine keeps is in the test's folder.
+
+    Each test is an installation of its own, which takes over from the one before.
+    """
     monkeypatch.setenv("RIDGELINE_STATE", str(tmp_path / "state"))
     selection.current.cache_clear()
     built = selection.current()
+    claim.take_over()
     yield built
     assert isinstance(built.telemetry, MonitorTelemetry)
     built.telemetry.close()
