@@ -69,9 +69,11 @@ def _open(segment: Path) -> BinaryIO | None:
 def _requests(segment: Path, content: BinaryIO) -> Iterator[ScoredRequest]:
     with content:
         for number, line in enumerate(content, 1):
-            # Each line is written before its answer: one without its newline was never acknowledged.
-            if line.endswith(b"\n"):
-                yield _request(segment, number, line)
+            # Each line is written before its answer: one without its newline is not acknowledged yet, and what may
+            # have been written after it in the meantime is the rest of that line.
+            if not line.endswith(b"\n"):
+                return
+            yield _request(segment, number, line)
 
 
 def _request(segment: Path, number: int, line: bytes) -> ScoredRequest:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
+from unittest.mock import MagicMock
 
 import msgspec
 import pytest
@@ -70,6 +72,15 @@ def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
     file.write_bytes(b"garbage\n" + file.read_bytes())
     with pytest.raises(PlatformError, match=r"line 1 of .*\.jsonl is no logged request"):
         list(traffic.read("r", START, START + timedelta(days=1)))
+
+
+def test_a_line_that_is_being_written_ends_the_reading(tmp_path: Path) -> None:
+    """A reader may meet the first half of a line, and its second half at the next look."""
+    whole = msgspec.json.encode(record("a", 0)) + b"\n"
+    content = MagicMock(spec=BytesIO)
+    content.__iter__.return_value = iter([whole, whole[:50], whole[50:]])
+    found = traffic_module._requests(tmp_path / "requests-x.jsonl", content)
+    assert [request.request_id for request in found] == ["a"]
 
 
 @pytest.mark.parametrize("moves", [25, pytest.param(400, marks=pytest.mark.long)])
