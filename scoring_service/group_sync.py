@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from scoring_service.messages import Pending, Response
-from scoring_service.request_log import RequestLog
+from scoring_service.request_log import RequestLog, disk_error
 
 Waiting: TypeAlias = list[tuple[Pending, Response]]
 OnError: TypeAlias = Callable[[OSError, Response], Response]
@@ -43,14 +43,28 @@ class GroupSync:
         done.add_done_callback(lambda result: self._finish(result, ready))
 
     def _finish(self, result: asyncio.Future[None], ready: Waiting) -> None:
+        error = result.exception()
+        failed = None if error is None else disk_error(error)
         self._log.syncing = False
-        self._log.rotate()
+        # What was recorded during the sync is in the same segment, which may be closed now.
+        if lost := self._rotation_error() or failed:
+            waiting, self._waiting = self._waiting, []
+            self._resolve(waiting, lost)
         if self._waiting:
             self._log.syncing = True
             self._start()
-        error = result.exception()
-        for pending, response in ready:
-            pending.resolve(self._on_error(error, response) if isinstance(error, OSError) else response)
+        self._resolve(ready, failed)
+
+    def _rotation_error(self) -> OSError | None:
+        try:
+            self._log.rotate()
+        except OSError as error:
+            return error
+        return None
+
+    def _resolve(self, answers: Waiting, error: OSError | None) -> None:
+        for pending, response in answers:
+            pending.resolve(response if error is None else self._on_error(error, response))
 
     def close(self) -> None:
         """End the thread."""

@@ -5,9 +5,9 @@ The records of one turn of the event loop are written at once, before the first 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from errno import EIO
 from time import perf_counter
 from typing import Final
 from zlib import crc32
@@ -20,7 +20,7 @@ from scoring_service.group_sync import GroupSync
 from scoring_service.matrix import Matrix
 from scoring_service.messages import Answer, Response
 from scoring_service.problem import ProblemError
-from scoring_service.request_log import LogRecord, PackedRows, RequestLog
+from scoring_service.request_log import LogRecord, PackedRows, RequestLog, disk_error
 from scoring_service.rows import Row, record_type
 from scoring_service.settings import Settings, SettingsError
 
@@ -90,16 +90,15 @@ class Recorder:
         self._records, self._answers = [], []
         try:
             self.log.extend(records)
-        # Whatever it is, no answer may go out without its record.
         except Exception as error:
-            reason = error if isinstance(error, OSError) else OSError(EIO, f"{type(error).__name__}: {error}")
             for answer in answers:
-                self._fail(reason, answer)
+                self._fail(disk_error(error), answer)
 
     def tick(self) -> None:
-        """Close a log segment that is due."""
+        """Close a log segment that is due. What was answered is on the disk already where that was asked for."""
         if self.log is not None:
-            self.log.rotate()
+            with self._alarming():
+                self.log.rotate()
 
     def close(self) -> None:
         """Close the log."""
@@ -107,7 +106,8 @@ class Recorder:
         if self._sync is not None:
             self._sync.close()
         if self.log is not None:
-            self.log.close()
+            with self._alarming():
+                self.log.close()
 
     def _inputs(self, rows: Sequence[Row]) -> list[msgspec.Struct] | PackedRows:
         record, kept = self._record, self._kept
@@ -143,6 +143,13 @@ class Recorder:
     def _on_sync_error(self, error: OSError, response: Response) -> Response:
         self._fail(error, response)
         return response
+
+    @contextmanager
+    def _alarming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._alarm(error)
 
     def _alarm(self, error: OSError) -> None:
         now = perf_counter()

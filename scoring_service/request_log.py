@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from errno import EIO
 from pathlib import Path
 from time import monotonic
 from typing import Final, Self
@@ -112,15 +113,13 @@ class RequestLog:
         self.extend([record])
 
     def extend(self, records: Sequence[LogRecord]) -> None:
-        """Write a line for each at once; raises `OSError`, and then nothing of them is in the log."""
+        """Write a line for each at once; raises `OSError`, and then they are not in it, or not surely on disk."""
         lines = self._encode(records)
-        segment = self._segment or self._open()
-        try:
-            segment.write(lines)
-        except OSError:
-            if segment.torn:
-                self._seal()
-            raise
+        segment = self._written(lines)
+        if not self.syncing and segment.deleted():
+            segment.seal()
+            self._segment = None
+            segment = self._written(lines)
         if segment.size >= self._bytes and not self.syncing:
             self._seal()
 
@@ -130,15 +129,15 @@ class RequestLog:
             self._segment.sync()
 
     def rotate(self) -> None:
-        """Close the segment if it is full, old or was deleted under us, unless it is being synced."""
+        """Close the segment if it is full, old, doubtful or deleted, unless it is being synced; raises `OSError`."""
         segment = self._segment
         if segment is None or self.syncing:
             return
-        if segment.size >= self._bytes or monotonic() - segment.opened >= self._seconds or segment.removed():
+        if segment.size >= self._bytes or monotonic() - segment.opened >= self._seconds or not segment.usable():
             self._seal()
 
     def close(self) -> None:
-        """Close the segment."""
+        """Close the segment; raises `OSError`."""
         self._seal()
 
     def backlog(self) -> Backlog:
@@ -147,15 +146,31 @@ class RequestLog:
         opened = _sizes(self._folder, OPEN)
         return Backlog(len(closed), sum(closed), len(opened), sum(opened))
 
+    def _written(self, lines: bytes) -> Segment:
+        """The segment after a write; raises `OSError`."""
+        segment = self._segment or self._open()
+        try:
+            segment.write(lines)
+        except OSError:
+            if segment.torn:
+                self._seal()
+            raise
+        return segment
+
     def _open(self) -> Segment:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._segment = Segment.open(self._folder)
         return self._segment
 
     def _seal(self) -> None:
-        if self._segment is not None:
-            self._segment.seal(self.durable)
-            self._segment = None
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.seal(self.durable)
+
+
+def disk_error(error: BaseException) -> OSError:
+    """The error as one of the disk: whatever it is, no answer may go out without its record."""
+    return error if isinstance(error, OSError) else OSError(EIO, f"{type(error).__name__}: {error}")
 
 
 def _sizes(folder: Path, suffix: str) -> list[int]:

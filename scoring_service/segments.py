@@ -18,11 +18,15 @@ SYNC_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Segment:
-    """An open segment. `size` is in bytes, `torn` says that its last line could not be taken back."""
+    """An open segment. `size` is in bytes.
+
+    `torn` says that its last line could not be taken back, `doubtful` that some lines may never reach the disk.
+    """
 
     def __init__(self, descriptor: int, file: Path) -> None:
         self.size = 0
         self.torn = False
+        self.doubtful = False
         self.opened = monotonic()
         self._descriptor = descriptor
         self._file = file
@@ -52,24 +56,40 @@ class Segment:
         self.size += written
 
     def sync(self) -> None:
-        """Bring what was written to the disk; raises `OSError`."""
-        os.fdatasync(self._descriptor)
-
-    def removed(self) -> bool:
-        """Whether somebody deleted the file, or a share has lost it: what is written to it would be lost."""
+        """Bring what was written to the disk; raises `OSError`, and then no later sync can tell of it again."""
         try:
-            return os.fstat(self._descriptor).st_nlink == 0
+            os.fdatasync(self._descriptor)
+            if self.deleted():
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._file))
         except OSError:
-            return True
+            self.doubtful = True
+            raise
+
+    def deleted(self) -> bool:
+        """Whether somebody deleted the file, so that its lines are lost; raises `OSError` if a share has lost it."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
+    def usable(self) -> bool:
+        """Whether more may be written to the file."""
+        try:
+            return not (self.doubtful or self.deleted())
+        except OSError:
+            return False
 
     def seal(self, durable: bool = False) -> None:
-        """Close it under its final name, or remove it if it is empty.
+        """Close it under its final name, or remove it if it is empty; `durable` brings it to the disk first.
 
         A name that cannot be changed stays: without its lock, the file counts as left over by a dead process.
+        Raises `OSError`, after all that, if what was written may not be on the disk.
         """
-        with suppress(OSError):
+        try:
             if durable:
                 self.sync()
+        finally:
+            self._close(durable)
+
+    def _close(self, durable: bool) -> None:
+        with suppress(OSError):
             if self.size == 0:
                 self._file.unlink(missing_ok=True)
             else:

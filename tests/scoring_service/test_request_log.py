@@ -98,14 +98,33 @@ def test_an_open_segment_is_locked_until_its_process_ends(tmp_path: Path) -> Non
     log.close()
 
 
-def test_a_segment_that_was_deleted_is_replaced(tmp_path: Path) -> None:
+def test_what_is_written_to_a_deleted_segment_is_written_again(tmp_path: Path) -> None:
     log = RequestLog.create(tmp_path / "logs")
-    log.append(RECORD)
+    log.extend([RECORD])
     shutil.rmtree(tmp_path / "logs")
-    log.rotate()
-    log.append(RECORD)
-    assert logged(tmp_path / "logs") == [RECORD]
+    log.extend([RECORD, RECORD])
+    assert logged(tmp_path / "logs") == [RECORD, RECORD]
+    log.extend([RECORD])
     log.close()
+    assert names(tmp_path / "logs") == [""]
+    assert len(logged(tmp_path / "logs")) == 3
+
+
+def test_a_sync_tells_that_the_segment_was_deleted_and_the_next_one_takes_over(tmp_path: Path) -> None:
+    log = RequestLog.create(tmp_path / "logs", durable=True)
+    log.extend([RECORD])
+    log.syncing = True
+    shutil.rmtree(tmp_path / "logs")
+    log.extend([RECORD])
+    with pytest.raises(FileNotFoundError):
+        log.sync()
+    log.syncing = False
+    with pytest.raises(FileNotFoundError):
+        log.rotate()
+    log.extend([RECORD])
+    log.sync()
+    log.close()
+    assert logged(tmp_path / "logs") == [RECORD]
 
 
 def test_a_segment_that_a_share_closes_with_an_error_is_closed_all_the_same(
