@@ -8,6 +8,7 @@ followed by a lingering close, because closing with unread input would reset the
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from time import perf_counter
 from typing import Final
 
@@ -25,6 +26,8 @@ SLICE: Final = 16 * 1024
 """Bytes parsed at once, so that a client that pipelines but does not read is stopped in time."""
 WAITING: Final = 64
 """Answers of one connection that may wait before no more is read from it."""
+BURST: Final = 64 * 1024
+"""Bytes of answers to what was sent at once after which the client has to read before it gets more."""
 TOLD: Final = 32
 """Connections beyond the limit that are told so at a time; the log must not lack files because of them."""
 LINGER: Final = Phase.LINGER
@@ -34,13 +37,15 @@ LINGER_SECONDS: Final = 1.0
 class Connection(Incoming, asyncio.Protocol):
     """The state of one connection."""
 
-    __slots__ = ("_alone", "_blocked", "_ended", "_outbox", "_transport", "_unread")
+    __slots__ = ("_alone", "_blocked", "_burst", "_deferred", "_ended", "_outbox", "_transport", "_unread")
     _transport: asyncio.Transport
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
         self._alone = b""
         self._blocked: float | None = None
+        self._burst = 0
+        self._deferred: deque[tuple[Request, bool, bool]] = deque()
         self._ended = False
         self._unread = b""
         self._outbox = Outbox(hub, self._on_all_written)
@@ -130,10 +135,31 @@ class Connection(Incoming, asyncio.Protocol):
         self._phase = IDLE
         self._since = self._hub.now
         keep = self._parser.should_keep_alive() and b"upgrade" not in self._headers
+        if self._takes_more():
+            self._reply(request, keep, self._version == "1.0")
+        else:
+            self._deferred.append((request, keep, self._version == "1.0"))
+
+    def _takes_more(self) -> bool:
+        """Whether the client takes its answers, as far as it was given any."""
+        if self._burst > BURST:
+            self._burst = 0
+            self._hub.turn.end()
+        return self._blocked is None
+
+    def _reply(self, request: Request, keep: bool, old: bool) -> None:
         answer = self._hub.handler.answer(request)
         if self._alone and keep and self._usual(request, answer):
             self._hub.heads.learn(self._alone, request)
-        self._answer(answer, request.method == b"HEAD", keep)
+        self._burst += len(answer.body) if isinstance(answer, Response) else 0
+        self._answer(answer, request.method == b"HEAD", keep, old)
+
+    def _reply_deferred(self) -> None:
+        """Answer what was read before the client had to read, as far as it takes it now."""
+        while self._deferred and self._phase < Phase.LINGER and self._takes_more():
+            request, keep, old = self._deferred.popleft()
+            request.started = perf_counter()
+            self._reply(request, keep, old)
 
     def _answer_again(self, data: bytes) -> bool:
         """Answer a whole request whose head is known; False if it is none."""
@@ -153,6 +179,7 @@ class Connection(Incoming, asyncio.Protocol):
         return good and self._version == "1.1" and request.method != b"HEAD" and UNUSUAL.isdisjoint(request.headers)
 
     def _feed_slices(self) -> None:
+        self._reply_deferred()
         while self._unread and self._blocked is None and self._phase < Phase.LINGER:
             if len(self._outbox.queue) >= WAITING:
                 self._transport.pause_reading()
@@ -163,6 +190,7 @@ class Connection(Incoming, asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         self._fresh = False
+        self._burst = 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -181,7 +209,8 @@ class Connection(Incoming, asyncio.Protocol):
         except ProblemError as problem:
             self._refuse(problem)
             return
-        bodied = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+        length = self._headers.get(b"content-length", b"0")
+        bodied = length.strip(b"0") or b"transfer-encoding" in self._headers
         refusal = self._hub.handler.refusal(request) if bodied else None
         if refusal is not None:
             self._refuse(refusal)
@@ -202,8 +231,8 @@ class Connection(Incoming, asyncio.Protocol):
     def _parser_method_is_head(self) -> bool:
         return self._phase is Phase.BODY and self._parser.get_method() == b"HEAD"
 
-    def _answer(self, answer: Answer, bare: bool, keep: bool) -> None:
-        self._outbox.put(answer, bare, keep, self._version == "1.0")
+    def _answer(self, answer: Answer, bare: bool, keep: bool, old: bool) -> None:
+        self._outbox.put(answer, bare, keep, old)
         if not keep:
             if self._outbox.queue:
                 self._enter(Phase.LINGER)
@@ -228,7 +257,7 @@ class Connection(Incoming, asyncio.Protocol):
         """While draining, tell the client to close with the last answer to what it sent so far."""
         if self._outbox.queue:
             return
-        last = self._phase is Phase.IDLE and not self._unread
+        last = self._phase is Phase.IDLE and not (self._unread or self._deferred)
         self._outbox.release(last)
         if last:
             self._finish()

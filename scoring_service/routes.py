@@ -93,7 +93,9 @@ class Router:
     def refusal(self, request: Request) -> Response | None:
         """The answer to a request whose body is not worth waiting for; None if it is."""
         try:
-            self._admit(request)
+            route, _ = self._admit(request)
+            if route.latency is None:
+                raise ProblemError(413, f"{request.path.decode('latin-1')} takes no body")
         except ProblemError as problem:
             return self._refused(request, problem)
         return None

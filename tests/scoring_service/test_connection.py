@@ -8,8 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scoring_service.connection import Connection
+from scoring_service.messages import Request
 from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import KEY, Running, get, message, parse, read_all, read_answer
+from tests.waiting import wait_for
 
 SCORE = message({"data": [ROW]})
 CLOSE = message({"data": [ROW]}, "Connection: close")
@@ -52,6 +55,39 @@ def test_http_1_0(service: Running) -> None:
 def test_pipelined_requests_are_answered_in_order(service: Running) -> None:
     raw = b"".join(message({"data": [ROW]}, f"X-Request-Id: {index}") for index in range(200))
     assert [answer.headers["x-request-id"] for answer in service.ask(raw)] == [str(index) for index in range(200)]
+
+
+def test_answers_that_a_client_does_not_read_are_not_kept_in_memory(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+    answer = service.router.answer
+
+    def count(request: Request) -> object:
+        nonlocal made
+        made += 1
+        return answer(request)
+
+    monkeypatch.setattr(service.router, "answer", count)
+
+    def blocked() -> bool:
+        return any(isinstance(each, Connection) and each._blocked is not None for each in service.hub.connections)
+
+    # 16 KB that ask for 30 MB, of which the system's buffers take some 3 MB.
+    asked = 400
+    with service.connect() as client:
+        client.sendall(get("/openapi.json") * asked)
+        wait_for(blocked)
+        assert made < asked / 3
+        client.shutdown(socket.SHUT_WR)
+        assert [answer.status for answer in parse(read_all(client))] == [200] * asked
+
+
+def test_what_takes_no_body_is_not_sent_one(service: Running) -> None:
+    head = b"GET /ping HTTP/1.1\r\nHost: x\r\n"
+    assert statuses(service, head + b"Content-Length: 8000000\r\n\r\n") == [413]
+    assert statuses(service, head + b"Transfer-Encoding: chunked\r\n\r\n") == [413]
+    assert statuses(service, head.replace(b"1.1", b"1.0") + b"Content-Length: 0\r\n\r\n") == [200]
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
