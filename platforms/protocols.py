@@ -186,6 +186,10 @@ class Endpoints(Protocol):
         """What the endpoint serves now; None if it serves nothing."""
         ...
 
+    def is_applied(self, spec: EndpointSpec) -> bool:
+        """Whether `apply` would change nothing: all is ready, with this image and today's settings of the service."""
+        ...
+
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Stop serving; an endpoint that serves nothing stays so."""
         ...

@@ -106,6 +106,10 @@ class EndpointStatus:
         """The status of an endpoint that serves the spec."""
         return cls(spec.recipe, spec.environment, url, spec.model_version, spec.image, ready)
 
+    def serves(self, spec: EndpointSpec) -> bool:
+        """Whether the endpoint is ready with the image of the spec."""
+        return self.ready and self.image == spec.image
+
     @property
     def key_secret(self) -> str:
         """The name under which `Secrets` holds its API keys."""

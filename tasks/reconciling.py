@@ -80,7 +80,7 @@ def create_missing_runs(recipe: str) -> list[FlowRun]:
 
 @task
 def restore_endpoints(recipe: str) -> list[Environment]:
-    """Make every endpoint serve what the journal says, unless a release is at work or about to be.
+    """Make every endpoint serve what the journal says, as the settings want it, unless a release is at work or near.
 
     Returns the endpoints that did not. A release that has failed too often keeps nothing from being put right.
     """
@@ -97,8 +97,7 @@ def _is_releasing(recipe: str) -> bool:
 
 def _restored(recipe: str, environment: Environment) -> bool:
     endpoints, wanted = current().endpoints, facts.serving(recipe, environment)
-    served = endpoints.status(recipe, environment)
-    if wanted is None or (served and served.ready and served.image == wanted.image):
+    if wanted is None or endpoints.is_applied(wanted):
         return False
     endpoints.apply(wanted)
     run_logger().warning("%s of %s serves %s again", environment, recipe, wanted.image.name)

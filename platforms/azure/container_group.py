@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from platforms.azure.endpoint_names import EndpointNames
-from platforms.azure.log_shipper import LOG_DIR, SHIPPER, shipper_environment
+from platforms.azure.log_shipper import SHIPPER, shipper_environment
+from platforms.azure.service_environment import KEYS_FOLDER, PORT, service_environment
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage_account import storage_account
 from platforms.errors import PlatformError
@@ -17,9 +19,7 @@ from platforms.values import EndpointSpec
 if TYPE_CHECKING:
     from azure.mgmt.containerinstance.models import Container, ContainerGroup, Volume
 
-PORT: Final = 8080
 SERVICE: Final = "scoring"
-KEYS_FOLDER: Final = "/etc/scoring/keys"
 LOG_FOLDER: Final = "/var/log/scoring"
 SHIPPER_CPU: Final = 0.25
 SHIPPER_MEMORY_GB: Final = 0.5
@@ -29,11 +29,15 @@ HASH_LENGTH: Final = 8
 
 @dataclass(frozen=True)
 class GroupParts:
-    """What a group is made from. `image` names the registry's image by its digest, `keys` is a secret's content."""
+    """What a group is made from. `image` names the registry's image by its digest, `keys` is a secret's content.
+
+    `handed` are the service's settings that the installation hands on.
+    """
 
     spec: EndpointSpec
     image: str
     keys: str
+    handed: Mapping[str, str]
     tags: dict[str, str]
 
 
@@ -62,6 +66,12 @@ def group(parts: GroupParts, settings: AzureSettings) -> ContainerGroup:
     )
 
 
+def variables_of(found: ContainerGroup) -> dict[str, str]:
+    """The environment of the service in a group that exists."""
+    services = [each for each in found.containers if each.name == SERVICE]
+    return {each.name: each.value or "" for service in services for each in service.environment_variables or ()}
+
+
 def identity_id(settings: AzureSettings) -> str:
     """Resource id of the identity that pulls the image and ships the log."""
     scope = f"/subscriptions/{settings.subscription_id}/resourceGroups/{settings.resource_group}"
@@ -78,23 +88,11 @@ def dns_label(spec: EndpointSpec, settings: AzureSettings) -> str:
 def _service(parts: GroupParts, settings: AzureSettings) -> Container:
     from azure.mgmt.containerinstance import models
 
-    spec = parts.spec
-    variables = {
-        "SCORING_HOST": "0.0.0.0",
-        "SCORING_PORT": str(PORT),
-        "SCORING_KEYS_FILE": f"{KEYS_FOLDER}/keys",
-        "SCORING_MODEL_VERSION": str(spec.model_version),
-        "SCORING_IMAGE_DIGEST": spec.image.digest,
-        "SCORING_ENVIRONMENT": spec.environment,
-        "SCORING_LOG_DIR": LOG_DIR,
-        "SCORING_DRAIN_SECONDS": f"{settings.drain_timeout:g}",
-        "SCORING_OTLP_ENDPOINT": settings.otlp_endpoint or "",
-    }
     return models.Container(
         name=SERVICE,
         image=parts.image,
         ports=[models.ContainerPort(port=PORT, protocol="TCP")],
-        environment_variables=_variables(variables),
+        environment_variables=_variables(service_environment(parts.spec, settings, parts.handed)),
         resources=_resources(settings.qa_cpu, settings.qa_memory_gb),
         volume_mounts=[
             models.VolumeMount(name="keys", mount_path=KEYS_FOLDER, read_only=True),

@@ -7,15 +7,17 @@ once more, by what served before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from platforms import scoring_settings
 from platforms.azure import answering, clients, container_group
-from platforms.azure.container_group import PORT, GroupParts
+from platforms.azure.container_group import GroupParts, variables_of
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.errors import told
 from platforms.azure.operations import finish
+from platforms.azure.service_environment import PORT, service_environment
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
 from platforms.errors import NotFoundError, NotReadyError, NotStartedError, PlatformError
@@ -49,14 +51,14 @@ class ContainerInstances:
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
         """Serve the image; raises `NotReadyError` with events and last lines, or `PlatformError`."""
-        live = self._find(spec.recipe, spec.environment)
+        live, handed = self._find(spec.recipe, spec.environment), scoring_settings.to_hand_on()
         before = _spec(live, SERVED, spec.recipe, spec.environment) if live else None
-        if live and before == spec and self._is_served(live, spec):
+        if live and before == spec and self._is_served(live, spec, handed):
             return EndpointStatus.of(spec, _url(live), ready=True)
         try:
-            return self._serve(spec, before)
+            return self._serve(spec, before, handed)
         except NotReadyError as error:
-            undone = self._undo(spec, before)
+            undone = self._undo(spec, before, scoring_settings.handed_on(variables_of(live)) if live else {})
             told = f"{spec} did not become ready with {spec.image.name}, {undone}: {error}"
             raise type(error)(told) from None
 
@@ -68,6 +70,13 @@ class ContainerInstances:
             return None
         served = _spec(live, SERVED, recipe, environment)
         return EndpointStatus.of(served or asked, _url(live), ready=served == asked and _is_running(live))
+
+    def is_applied(self, spec: EndpointSpec) -> bool:
+        """Whether the group is ready and as `apply` would leave it."""
+        status, live = self.status(spec.recipe, spec.environment), self._find(spec.recipe, spec.environment)
+        if status is None or live is None:
+            return False
+        return status.serves(spec) and self._has_settings(live, spec, scoring_settings.to_hand_on())
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Delete the group and wait until it is gone; no group is no error."""
@@ -89,11 +98,11 @@ class ContainerInstances:
                 self.withdraw(recipe, environment)
         return self._settings.qa_after_tests != "keep"
 
-    def _serve(self, spec: EndpointSpec, before: EndpointSpec | None) -> EndpointStatus:
+    def _serve(self, spec: EndpointSpec, before: EndpointSpec | None, handed: Mapping[str, str]) -> EndpointStatus:
         tags = {ASKED: _tag(spec)} | ({SERVED: _tag(before)} if before else {})
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
-        made = container_group.group(GroupParts(spec, self._locate(spec.image), keys, tags), self._settings)
-        self._put(spec, made)
+        parts = GroupParts(spec, self._locate(spec.image), keys, handed, tags)
+        self._put(spec, container_group.group(parts, self._settings))
         live = self._await_ready(spec)
         self._tag_served(spec)
         return EndpointStatus.of(spec, _url(live), ready=True)
@@ -143,17 +152,21 @@ class ContainerInstances:
             )
         return live
 
-    def _is_served(self, live: ContainerGroup, spec: EndpointSpec) -> bool:
+    def _is_served(self, live: ContainerGroup, spec: EndpointSpec, handed: Mapping[str, str]) -> bool:
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
-        return _is_running(live) and answering.serves(_url(live), spec) and answering.accepts(_url(live), keys)
+        as_asked = _is_running(live) and self._has_settings(live, spec, handed)
+        return as_asked and answering.serves(_url(live), spec) and answering.accepts(_url(live), keys)
 
-    def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
+    def _has_settings(self, live: ContainerGroup, spec: EndpointSpec, handed: Mapping[str, str]) -> bool:
+        return scoring_settings.same(variables_of(live), service_environment(spec, self._settings, handed))
+
+    def _undo(self, spec: EndpointSpec, before: EndpointSpec | None, handed: Mapping[str, str]) -> str:
         """Serve again what was served before; says what became of it, and hides no error behind one of its own."""
         try:
             if before is None:
                 self.withdraw(spec.recipe, spec.environment)
                 return "nothing serves"
-            self._serve(before, before)
+            self._serve(before, before, handed)
         except PlatformError as error:
             failed = f"{before.image.name} did not come back" if before else "it did not end"
             return f"and {failed} ({error})"

@@ -31,6 +31,10 @@ class AzureEndpoints:
         """What the endpoint serves now; None if it serves nothing."""
         return self.of(environment).status(recipe, environment)
 
+    def is_applied(self, spec: EndpointSpec) -> bool:
+        """Whether the endpoint is ready and as `apply` would leave it."""
+        return self.of(spec.environment).is_applied(spec)
+
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Stop serving; an endpoint that serves nothing stays so."""
         self.of(environment).withdraw(recipe, environment)

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
+from platforms import scoring_settings
 from platforms.azure import answering, manifests
 from platforms.azure.endpoint_names import EndpointNames
 from platforms.azure.kubernetes_objects import (
@@ -20,7 +22,7 @@ from platforms.azure.kubernetes_objects import (
     Objects,
 )
 from platforms.azure.kubernetes_rollout import LOOK_SECONDS, OvertakenError, Rollout
-from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, served_by
+from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, handed_to, served_by
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
 from platforms.endpoint_keys import ensure_keys
@@ -55,7 +57,8 @@ class KubernetesEndpoints:
         except OvertakenError:
             raise
         except NotReadyError as error:
-            raise type(error)(f"{spec} {self._undo(spec, before)}: {error}") from None
+            undone = self._undo(spec, before, handed_to(live) if live else {})
+            raise type(error)(f"{spec} {undone}: {error}") from None
         self._tracks.note_served(spec)
         return EndpointStatus.of(spec, url, ready=True)
 
@@ -72,6 +75,13 @@ class KubernetesEndpoints:
         url = self._url(spec)
         ready = served == asked and live.get("status", {}).get("readyReplicas", 0) > 0
         return EndpointStatus.of(spec, url or "", ready=ready and url is not None)
+
+    def is_applied(self, spec: EndpointSpec) -> bool:
+        """Whether stable is ready and as `apply` would leave it."""
+        status, live = self.status(spec.recipe, spec.environment), self._tracks.find(spec.recipe, "stable")
+        if status is None or live is None:
+            return False
+        return status.serves(spec) and self._tracks.has_settings(live, spec)
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Take everything but the log volumes away, and wait until no replica and no load balancer is left."""
@@ -143,15 +153,15 @@ class KubernetesEndpoints:
         rollout.wait(self._scale(spec).minimum, self._settings.replica_timeout)
         return self._await_answer(spec)
 
-    def _undo(self, spec: EndpointSpec, before: EndpointSpec | None) -> str:
+    def _undo(self, spec: EndpointSpec, before: EndpointSpec | None, handed: Mapping[str, str]) -> str:
         """Serve again what was served before; says what became of it, and hides no error behind one of its own."""
         failed = f"did not become ready with {spec.image.name}"
         try:
             if before is None:
                 self.withdraw(spec.recipe, spec.environment)
                 return f"{failed}, nothing serves"
-            rollout = self._tracks.apply(before, "stable", self._settings.min_replicas)
-            if before.image != spec.image:
+            rollout = self._tracks.apply(before, "stable", self._settings.min_replicas, handed)
+            if (before.image, handed) != (spec.image, scoring_settings.to_hand_on()):
                 self._tracks.delete_stuck(spec, "stable")
             rollout.wait(self._scale(before).minimum, self._settings.replica_timeout)
         except PlatformError as error:
@@ -174,7 +184,8 @@ class KubernetesEndpoints:
             self._await_no_service(spec.recipe)  # What is applied to it now would go with it.
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
         scale = self._scale(spec)
-        self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale))
+        handed = scoring_settings.to_hand_on()
+        self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale, handed))
 
     def _scale(self, spec: EndpointSpec) -> Scale:
         """The autoscaler's limits: what stable has while there is a canary, else the settings'."""

@@ -7,13 +7,15 @@ to 1. So a set is created with its number, which is handed over to a manager of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from platforms import scoring_settings
 from platforms.azure import manifests
 from platforms.azure.endpoint_names import EndpointNames, Track
 from platforms.azure.kubernetes_objects import MANAGER, STATEFUL_SET, Objects
 from platforms.azure.kubernetes_rollout import ANNOTATION, Rollout
+from platforms.azure.service_environment import service_environment
 from platforms.azure.settings import AzureSettings
 from platforms.azure.templates import Manifest
 from platforms.values import EndpointSpec, Environment, Image
@@ -44,11 +46,16 @@ class Tracks:
         live = self.find(recipe, track)
         return int(live["spec"]["replicas"]) if live else 0
 
-    def apply(self, spec: EndpointSpec, track: Track, replicas: int) -> Rollout:
-        """Let a track run an image; `replicas` is what a new set begins with. The rollout is for waiting."""
+    def apply(
+        self, spec: EndpointSpec, track: Track, replicas: int, handed: Mapping[str, str] | None = None
+    ) -> Rollout:
+        """Let a track run an image; `replicas` is what a new set begins with. The rollout is for waiting.
+
+        `handed` are settings of the service that it had before, unless it shall have what is to be handed on now.
+        """
         live = self.find(spec.recipe, track)
-        image = self._locate(spec.image)
-        manifest = manifests.stateful_set(spec, self._settings, self._namespace, track, image)
+        image, given = self._locate(spec.image), scoring_settings.to_hand_on() if handed is None else handed
+        manifest = manifests.stateful_set(spec, self._settings, self._namespace, track, image, given)
         if live is None:
             self._objects.apply(manifest | {"spec": manifest["spec"] | {"replicas": replicas}})
             self.resize(spec.recipe, track, replicas)
@@ -69,6 +76,11 @@ class Tracks:
         """The replicas of a track, which shall run the spec's image."""
         name = EndpointNames.of(spec.recipe).set(track)
         return Rollout(self._objects, self._namespace, name, spec.image.reference, self._settings.pull_timeout)
+
+    def has_settings(self, live: Manifest, spec: EndpointSpec) -> bool:
+        """Whether the service in a set has the settings that an apply would give it now."""
+        wanted = service_environment(spec, self._settings, scoring_settings.to_hand_on())
+        return scoring_settings.same(manifests.variables_of(live), wanted)
 
     def delete_stuck(self, spec: EndpointSpec, track: Track) -> None:
         """Delete the pods that cannot run an image."""
@@ -92,6 +104,11 @@ def asked_of(live: Manifest, recipe: str, environment: Environment) -> EndpointS
     asked = live["metadata"]["annotations"]
     image = Image.parse(asked[f"{ANNOTATION}image"])
     return EndpointSpec(recipe, environment, image, int(asked[f"{ANNOTATION}model-version"]))
+
+
+def handed_to(live: Manifest) -> dict[str, str]:
+    """The settings of the service that a set was handed."""
+    return scoring_settings.handed_on(manifests.variables_of(live))
 
 
 def _owns_replicas(live: Manifest) -> bool:

@@ -52,6 +52,11 @@ class LocalEndpoints:
             return self._status(desired, desired.spec, ready=False)
         return self._status(desired, observed.served, ready=observed.replicas > 0)
 
+    def is_applied(self, spec: EndpointSpec) -> bool:
+        """Whether the endpoint is ready with this image; its settings are those that the supervisor began with."""
+        status = self.status(spec.recipe, spec.environment)
+        return status is not None and status.serves(spec)
+
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Stop serving and wait until nothing does."""
         self._files.unwant(recipe, environment)

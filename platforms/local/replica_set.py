@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from platforms import scoring_settings
 from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.local.endpoint_files import Desired, Observed, State, write
 from platforms.local.endpoint_ports import listen
@@ -27,7 +28,6 @@ from platforms.values import EndpointSpec, Environment, key_secret
 RETRY_SECONDS: Final = 0.1
 BIND_SECONDS: Final = 3.0
 """How long replicas of a killed supervisor may take to let go of the port."""
-SCORING: Final = "SCORING_"
 INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "RIDGELINE_SUPERVISED", "TMPDIR", "TZ")
 
 Locate: TypeAlias = Callable[[str], tuple[Path, Path]]
@@ -191,9 +191,9 @@ def traffic_folder(settings: Settings, recipe: str, environment: Environment) ->
 
 def _environment(settings: Settings, spec: EndpointSpec) -> dict[str, str]:
     """What a replica sees: its own settings, those that stand in our environment too, one thread for arithmetic."""
-    inherited = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(SCORING)}
     return {
-        **inherited,
+        **{name: value for name, value in os.environ.items() if name in INHERITED},
+        **scoring_settings.to_hand_on(),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "SCORING_MODEL_VERSION": str(spec.model_version),

@@ -20,6 +20,7 @@ from tests.emulator.faults import PASSING, Fault
 from tests.emulator.runtime import Runtime
 from tests.emulator.world import World
 from tests.platforms.azure.endpoint_bench import Bench
+from tests.scoring_service.contexts import NAMES
 from tests.waiting import wait_for
 
 
@@ -65,6 +66,32 @@ def test_applied_means_served_and_a_second_apply_changes_nothing(bench: AciBench
     assert bench.process() == process
     changed = bench.endpoints.apply(bench.spec(2, "qa"))
     assert (changed.url, bench.predict(changed)) == (status.url, 2.0)
+
+
+def test_settings_that_changed_are_missed_and_reach_the_group_with_the_next_apply(
+    bench: AciBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not bench.endpoints.is_applied(bench.spec(1, "qa"))
+    bench.endpoints.apply(bench.spec(1, "qa"))
+    assert bench.endpoints.is_applied(bench.spec(1, "qa"))
+    assert not bench.endpoints.is_applied(bench.spec(2, "qa"))
+    monkeypatch.setenv("SCORING_LOG_REDACT", NAMES[0])
+    assert not bench.endpoints.is_applied(bench.spec(1, "qa"))
+    bench.endpoints.apply(bench.spec(1, "qa"))
+    assert bench.endpoints.is_applied(bench.spec(1, "qa"))
+    variables = bench.group().properties["containers"][0]["properties"]["environmentVariables"]
+    assert {"name": "SCORING_LOG_REDACT", "value": NAMES[0]} in variables
+
+
+@pytest.mark.long
+def test_settings_with_which_the_service_does_not_start_are_undone(
+    bench: AciBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = bench.endpoints.apply(bench.spec(1, "qa"))
+    monkeypatch.setenv("SCORING_LOG_REDACT", "nothing")
+    with pytest.raises(NotReadyError, match=r"(?s):1 still serves.*names \['nothing'\], which are no features"):
+        bench.endpoints.apply(bench.spec(1, "qa"))
+    assert bench.predict(status) == 1.0
 
 
 @pytest.mark.long

@@ -8,11 +8,12 @@ import urllib.error
 import pytest
 
 from platforms.azure.kubernetes_objects import POD, SERVICE, STATEFUL_SET
-from platforms.errors import ConflictError, PlatformError
+from platforms.errors import ConflictError, NotReadyError, PlatformError
 from platforms.values import EndpointStatus
 from tests.emulator.faults import PASSING, Fault
 from tests.emulator.world import World
 from tests.platforms.azure.aks_bench import AksBench
+from tests.scoring_service.contexts import NAMES
 from tests.waiting import wait_for
 
 
@@ -33,6 +34,34 @@ def test_fields_that_somebody_else_changed_end_the_release_unless_they_shall_be_
         aks.endpoints.apply(aks.spec(2))
     assert aks.predict(status) == 1.0
     assert aks.predict(aks.forcing().apply(aks.spec(2))) == 2.0
+
+
+def test_settings_that_changed_are_missed_and_reach_every_replica_with_the_next_apply(
+    aks: AksBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aks.endpoints.apply(aks.spec(1))
+    assert aks.endpoints.is_applied(aks.spec(1))
+    assert not aks.endpoints.is_applied(aks.spec(2))
+    before = aks.process(f"{aks.name}-stable-0")
+    monkeypatch.setenv("SCORING_LOG_REDACT", NAMES[0])
+    assert not aks.endpoints.is_applied(aks.spec(1))
+    aks.endpoints.apply(aks.spec(1))
+    assert aks.endpoints.is_applied(aks.spec(1))
+    assert aks.process(f"{aks.name}-stable-0") != before
+    (pod,) = aks.objects.list(POD, "ridgeline", labelSelector=f"app.kubernetes.io/instance={aks.name}")
+    assert {"name": "SCORING_LOG_REDACT", "value": NAMES[0]} in pod["spec"]["containers"][0]["env"]
+
+
+@pytest.mark.long
+def test_settings_with_which_the_service_does_not_start_are_undone(
+    aks: AksBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = aks.endpoints.apply(aks.spec(1))
+    monkeypatch.setenv("SCORING_LOG_REDACT", "nothing")
+    for version in (1, 2):
+        with pytest.raises(NotReadyError, match=r"(?s):1 still serves.*names \['nothing'\], which are no features"):
+            aks.endpoints.apply(aks.spec(version))
+        assert aks.predict(status) == 1.0
 
 
 @pytest.mark.long

@@ -62,7 +62,7 @@ def test_an_apply_leaves_the_number_of_replicas_to_the_autoscaler(aks: AksBench)
 
 def test_a_number_that_a_killed_apply_still_owns_is_handed_over(aks: AksBench) -> None:
     spec = aks.spec(1)
-    manifest = manifests.stateful_set(spec, aks.settings, "ridgeline", "canary", aks.locate(spec.image))
+    manifest = manifests.stateful_set(spec, aks.settings, "ridgeline", "canary", aks.locate(spec.image), {})
     aks.endpoints._apply_shared(spec)
     aks.objects.apply(manifest | {"spec": manifest["spec"] | {"replicas": 0}})
     aks.endpoints._tracks.apply(spec, "canary", 0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from platforms.azure.endpoint_names import EndpointNames
-from platforms.azure.manifests import Scale, shared, stateful_set
+from platforms.azure.manifests import Scale, shared, stateful_set, variables_of
 from platforms.azure.settings import AzureSettings
 from platforms.azure.templates import FOLDER, Manifest, fill
 from platforms.errors import PlatformError
@@ -16,6 +16,7 @@ from platforms.values import EndpointSpec, Image
 from tests import kubernetes_schemas
 
 SPEC = EndpointSpec("heart_rate", "prod", Image("heart_rate:7-abc", "d" * 64), 7)
+HANDED = {"SCORING_LOG_REDACT": "age", "SCORING_LOG_SAMPLE": "0.5"}
 IMAGE = f"registry.azurecr.io/heart_rate@sha256:{'e' * 64}"
 
 
@@ -35,8 +36,8 @@ def settings() -> AzureSettings:
 
 @pytest.fixture(scope="module")
 def manifests(settings: AzureSettings) -> list[Manifest]:
-    sets = [stateful_set(SPEC, settings, "ridgeline", track, IMAGE) for track in ("stable", "canary")]
-    return [*shared(SPEC, settings, "ridgeline", "default key\n", Scale(2, 6)), *sets]
+    sets = [stateful_set(SPEC, settings, "ridgeline", track, IMAGE, HANDED) for track in ("stable", "canary")]
+    return [*shared(SPEC, settings, "ridgeline", "default key\n", Scale(2, 6), HANDED), *sets]
 
 
 @pytest.mark.parametrize("version", kubernetes_schemas.VERSIONS)
@@ -95,9 +96,24 @@ def test_settings_reach_the_service_under_its_own_names(manifests: list[Manifest
         read = Settings.read(environment(pod["containers"][0]))
         assert (read.model_version, read.image_digest, read.environment) == (7, "d" * 64, "prod")
         assert (read.host, read.log_failure, read.otlp_endpoint) == ("0.0.0.0", "refuse", "http://collector:4318")
+        assert (read.log_redact, read.log_sample) == ("age", 0.5)
         mounts = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
         assert any(str(read.log_dir).startswith(path) for path in mounts)
         assert any(read.keys_file.startswith(path) for path in mounts)
+
+
+def test_nobody_sets_what_the_platform_says_itself(settings: AzureSettings) -> None:
+    handed = HANDED | {"SCORING_PORT": "1", "SCORING_OTLP_ENDPOINT": "http://elsewhere"}
+    found = variables_of(stateful_set(SPEC, settings, "ridgeline", "stable", IMAGE, handed))
+    assert (found["SCORING_PORT"], found["SCORING_OTLP_ENDPOINT"]) == ("8080", "http://collector:4318")
+
+
+def test_spans_also_go_where_the_service_s_own_setting_says(settings: AzureSettings) -> None:
+    silent, handed = settings.model_copy(update={"otlp_endpoint": None}), {"SCORING_OTLP_ENDPOINT": "http://c:4317"}
+    found = variables_of(stateful_set(SPEC, silent, "ridgeline", "stable", IMAGE, handed))
+    assert found["SCORING_OTLP_ENDPOINT"] == "http://c:4317"
+    (policy,) = of_kind(shared(SPEC, silent, "ridgeline", "k", Scale(2, 6), handed), "NetworkPolicy")
+    assert [port["port"] for port in policy["spec"]["egress"][1]["ports"]] == [443, 4317]
 
 
 def test_the_shipper_reads_where_the_service_writes_and_outlives_it(manifests: list[Manifest]) -> None:
@@ -110,7 +126,7 @@ def test_the_shipper_reads_where_the_service_writes_and_outlives_it(manifests: l
 
 def test_without_the_shipper_there_is_no_sidecar(settings: AzureSettings) -> None:
     alone = settings.model_copy(update={"ship_logs": False})
-    pod = stateful_set(SPEC, alone, "ridgeline", "stable", IMAGE)["spec"]["template"]["spec"]
+    pod = stateful_set(SPEC, alone, "ridgeline", "stable", IMAGE, HANDED)["spec"]["template"]["spec"]
     assert "initContainers" not in pod
 
 

@@ -201,10 +201,11 @@ def test_of_two_wishes_in_one_tick_of_the_clock_the_second_is_heard(bench: Bench
 def test_a_replica_sees_its_own_settings_and_none_of_ours(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCORING_LOG_SAMPLE", "0.5")
     monkeypatch.setenv("SCORING_LOG_DIR", "elsewhere")
+    monkeypatch.setenv("SCORING_CONTEXT", "elsewhere")
     seen = replica_set._environment(bench.settings, bench.spec(1))
     assert seen["SCORING_LOG_SAMPLE"] == "0.5"
     assert seen["SCORING_LOG_DIR"] == str(bench.settings.state_dir / "traffic" / "diabetes" / "prod")
-    assert "RIDGELINE_STATE" not in seen
+    assert not {"RIDGELINE_STATE", "SCORING_CONTEXT"} & seen.keys()
 
 
 def test_a_second_supervisor_is_refused(bench: Bench) -> None:
