@@ -29,7 +29,9 @@ ROLES: Final = {
 """Azure's built-in roles, by the names that people see."""
 BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 WRITES: Final = ("write", "add/action", "delete", "move/action")
-"""What the role Storage Blob Data Contributor may do with blobs besides reading them."""
+"""What the role Storage Blob Data Contributor may do with blobs besides reading and listing them."""
+LISTS: Final = "SubOperationMatches{'Blob.List'}"
+"""Listing is a kind of reading that concerns no blob's path, but the prefix that it asks for."""
 SHIPPED: Final = "scoring-logs"
 """Where endpoints store their request logs, `log_shipper.layout.AREA`."""
 
@@ -91,11 +93,17 @@ class Access:
         yield workspace, made.vault, "Key Vault Secrets Officer"
 
     def _only_logs(self) -> str:
-        """The condition that keeps the endpoints, which the internet may reach, from writing anything but logs."""
-        writes = " AND ".join(f"!(ActionMatches{{'{BLOBS}/{write}'}})" for write in WRITES)
+        """The condition that keeps the endpoints, which the internet may reach, from every blob but their logs.
+
+        Conditions reach blobs only: what the role may do with a container, which is to make and delete it, it may.
+        """
+        read = f"ActionMatches{{'{BLOBS}/read'}}"
+        others = " AND ".join(f"!(ActionMatches{{'{BLOBS}/{write}'}})" for write in WRITES)
         container = f"@Resource[{BLOBS.rpartition('/')[0]}:name] StringEquals '{self._settings.container}'"
         path = f"@Resource[{BLOBS}:path] StringLike '{SHIPPED}/*'"
-        return f"(({writes}) OR ({container} AND {path}))"
+        prefix = f"@Request[{BLOBS}:prefix] StringStartsWith '{SHIPPED}/'"
+        blobs = f"((!({read} AND NOT {LISTS}) AND {others}) OR ({container} AND {path}))"
+        return f"{blobs} AND ((!({read} AND {LISTS})) OR ({container} AND {prefix}))"
 
     def _assignment(self, scope: Resource, principal: Principal, role: str, condition: str = "") -> Resource:
         roles = f"/subscriptions/{self._settings.subscription_id}/providers/Microsoft.Authorization/roleDefinitions"

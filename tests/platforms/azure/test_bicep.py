@@ -60,15 +60,20 @@ def test_template_and_blueprint_name_the_same_resources(operator: str | None, sh
         assert theirs[id].body == plain(made.body), made.label
 
 
-def test_endpoints_write_nothing_but_their_logs() -> None:
+def test_endpoints_read_and_write_nothing_but_their_logs() -> None:
     made = [resource for resource in Blueprint(settings()).resources() if "condition" in str(resource.body)]
     assert [resource.title for resource in made] == [
         "Storage Blob Data Contributor: ridgeline-serving on Microsoft.Storage/storageAccounts ridgelinedata"
     ]
     condition = made[0].body["properties"]["condition"]
-    assert condition.endswith(f"blobs:path] StringLike '{AREA}/*'))")
-    assert "containers:name] StringEquals 'ridgeline' AND" in condition
-    assert all(f"!(ActionMatches{{'{BLOBS}/{write}'}})" in condition for write in ("write", "delete"))
+    blobs, lists = condition.split(" AND ((")
+    assert blobs.endswith(f"blobs:path] StringLike '{AREA}/*'))")
+    assert f"!(ActionMatches{{'{BLOBS}/read'}} AND NOT SubOperationMatches{{'Blob.List'}})" in blobs
+    assert all(f"!(ActionMatches{{'{BLOBS}/{write}'}})" in blobs for write in ("write", "delete"))
+    assert lists.startswith(f"!(ActionMatches{{'{BLOBS}/read'}} AND SubOperationMatches{{'Blob.List'}})) OR (")
+    assert lists.endswith(f"@Request[{BLOBS}:prefix] StringStartsWith '{AREA}/'))")
+    assert condition.count("containers:name] StringEquals 'ridgeline' AND @Re") == 2
+    assert condition.count("(") == condition.count(")")
 
 
 def test_the_template_s_defaults_are_the_settings(tmp_path: Path) -> None:
