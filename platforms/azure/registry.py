@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from platforms import races
 from platforms.azure.attempts import Attempts
 from platforms.azure.champion import Champions
 from platforms.azure.errors import told
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
-from platforms.errors import NotFoundError, PlatformError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.values import ModelVersion, TrainingJob
 
 if TYPE_CHECKING:
@@ -55,17 +56,23 @@ class AzureRegistry:
         return self._workspace.studio_url(f"runs/{name}")
 
     def register(self, job: TrainingJob, outputs: Path, tags: Mapping[str, str]) -> ModelVersion:
-        """Make the job's model the next version; a job that was registered before returns its version."""
+        """Make the job's model the next version; a job that was registered before returns its version.
+
+        Raises `ConflictError` if others take every number, or hold one that the list of versions does not show yet.
+        """
+        if made := _version_of(job, self._list(job.recipe)):
+            return made
         path = _path(job.recipe, job.name)
-        while True:
+        self._folders.upload(outputs, path)
+        for _ in races.attempts():
             known = self._list(job.recipe)
-            for model in known:
-                if model.properties.get(JOB_TAG) == job.name:
-                    return _version(model)
-            self._folders.upload(outputs, path)
             number = 1 + max((int(model.version) for model in known if str(model.version).isdecimal()), default=0)
-            if made := self._create(job, number, f"{path}/model", tags):
+            if made := _version_of(job, known) or self._create(job, number, f"{path}/model", tags):
                 return made
+        raise ConflictError(
+            f"model {job.recipe!r} of job {job.name} got no version in {races.ATTEMPTS} attempts, at last version "
+            f"{number} was taken: its files are stored, register it again"
+        )
 
     def get(self, recipe: str, version: int) -> ModelVersion:
         """One model version; raises `NotFoundError`, also for one that others registered."""
@@ -168,6 +175,10 @@ class AzureRegistry:
 
 def _path(recipe: str, job: str) -> str:
     return f"models/{recipe}/{job}"
+
+
+def _version_of(job: TrainingJob, known: Iterable[Model]) -> ModelVersion | None:
+    return next((_version(model) for model in known if model.properties.get(JOB_TAG) == job.name), None)
 
 
 def _version(model: Model) -> ModelVersion:

@@ -4,9 +4,11 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from platforms import races
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.registry import AzureRegistry
 from platforms.errors import ConflictError, NotFoundError, PlatformError
@@ -115,6 +117,22 @@ def test_of_racing_jobs_each_gets_a_number_of_its_own(registry: AzureRegistry, t
         made = list(pool.map(lambda n: registry.register(job(f"r-{n % 3}"), folder, {}), range(6)))
     assert sorted({model.version for model in made}) == [1, 2, 3]
     assert len(registry.versions("r")) == 3
+
+
+def test_a_number_whose_version_is_not_listed_yet_is_tried_again_but_not_for_ever(
+    registry: AzureRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, listed = outputs(tmp_path / "o"), registry._list
+    registry.register(job("r-1"), folder, {})
+    upload = Mock(side_effect=registry._folders.upload)
+    monkeypatch.setattr(registry, "_folders", Mock(upload=upload))
+    monkeypatch.setattr(races, "ATTEMPTS", 2)
+    monkeypatch.setattr(registry, "_list", lambda recipe: [])
+    with pytest.raises(ConflictError, match=r"job r-2 got no version in 2 attempts, .*version 1 was taken"):
+        registry.register(job("r-2"), folder, {})
+    upload.assert_called_once()
+    monkeypatch.setattr(registry, "_list", Mock(side_effect=[[], [], listed("r")]))
+    assert registry.register(job("r-2"), folder, {}).version == 2
 
 
 def test_of_racing_releases_one_wins(registry: AzureRegistry, tmp_path: Path) -> None:
