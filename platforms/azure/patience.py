@@ -6,6 +6,9 @@ The SDK's own policy adds whole seconds to whatever it is given, and does not re
 from __future__ import annotations
 
 import random
+import time
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from azure.storage.blob import ExponentialRetry
@@ -15,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Patience(ExponentialRetry):  # type: ignore[misc]  # the SDK has no types
-    """The policy of all clients of blobs and queues."""
+    """The policy of all clients of blobs and queues; it repeats whatever fails, in whichever way, equally often."""
 
     def __init__(self, retries: int, wait: float) -> None:
-        super().__init__(retry_total=retries)
+        super().__init__(retry_total=retries, retry_connect=retries, retry_read=retries, retry_status=retries)
         self._wait = wait
 
     def increment(
@@ -29,10 +32,19 @@ class Patience(ExponentialRetry):  # type: ignore[misc]  # the SDK has no types
         error: Exception | None = None,
     ) -> bool:
         """Note what the service asks for; True if the request is to be sent again."""
-        settings["asked"] = float(response.headers.get("Retry-After", 0)) if response else 0.0
+        settings["asked"] = seconds_of(response.headers.get("Retry-After", "")) if response else 0.0
         return bool(super().increment(settings, request, response, error))
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
         """Seconds until the next try; clients that failed together come back apart."""
         wait = self._wait * 2.0 ** int(settings["count"] - 1) * random.uniform(0.75, 1.25)
         return max(wait, float(settings["asked"]))
+
+
+def seconds_of(retry_after: str) -> float:
+    """Seconds from now that a `Retry-After` asks for, as a number or as a date; 0 if it says neither."""
+    with suppress(ValueError):
+        return float(retry_after)
+    with suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    return 0.0
