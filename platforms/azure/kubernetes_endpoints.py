@@ -149,7 +149,7 @@ class KubernetesEndpoints:
         self._apply_shared(spec)
         if canary is None:
             self._tracks.apply(spec, "canary", 0)
-        rollout = self._tracks.apply(spec, "stable", self._settings.min_replicas)
+        rollout = self._tracks.apply(spec, "stable", self._limits(spec).minimum)
         rollout.wait(self._scale(spec).minimum, self._settings.replica_timeout)
         return self._await_answer(spec)
 
@@ -160,7 +160,7 @@ class KubernetesEndpoints:
             if before is None:
                 self.withdraw(spec.recipe, spec.environment)
                 return f"{failed}, nothing serves"
-            rollout = self._tracks.apply(before, "stable", self._settings.min_replicas, handed)
+            rollout = self._tracks.apply(before, "stable", self._limits(before).minimum, handed)
             if (before.image, handed) != (spec.image, scoring_settings.to_hand_on()):
                 self._tracks.delete_stuck(spec, "stable")
             rollout.wait(self._scale(before).minimum, self._settings.replica_timeout)
@@ -188,10 +188,16 @@ class KubernetesEndpoints:
         self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale, handed))
 
     def _scale(self, spec: EndpointSpec) -> Scale:
-        """The autoscaler's limits: what stable has while there is a canary, else the settings'."""
+        """The autoscaler's limits: what stable has while there is a canary, else those of the endpoint."""
         stable = self._tracks.replicas(spec.recipe, "stable")
         if stable and self._tracks.replicas(spec.recipe, "canary"):
             return Scale(stable, stable)
+        return self._limits(spec)
+
+    def _limits(self, spec: EndpointSpec) -> Scale:
+        """How many replicas stable may have: prod as the settings say, qa one, as on every platform."""
+        if spec.environment == "qa":
+            return Scale(1, 1)
         return Scale(self._settings.min_replicas, max(self._settings.min_replicas, self._settings.max_replicas))
 
     def _await_answer(self, spec: EndpointSpec) -> str:

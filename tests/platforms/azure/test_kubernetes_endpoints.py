@@ -25,6 +25,11 @@ def test_applied_means_served_by_every_replica(aks_pair: AksBench) -> None:
     assert aks_pair.pods() == [f"{aks_pair.name}-stable-0", f"{aks_pair.name}-stable-1"]
 
 
+def test_qa_has_one_replica_whatever_prod_has(aks_pair: AksBench) -> None:
+    aks_pair.endpoints.apply(aks_pair.spec(1, "qa"))
+    assert (aks_pair.limits(), aks_pair.pods()) == ((1, 1), [f"{aks_pair.name}-stable-0"])
+
+
 def test_fields_that_somebody_else_changed_end_the_release_unless_they_shall_be_taken_over(aks: AksBench) -> None:
     status = aks.endpoints.apply(aks.spec(1))
     change = {"spec": {"externalTrafficPolicy": "Local"}}
