@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 
-from platforms.errors import PlatformError
+from platforms.errors import NotFoundError, PlatformError
 from platforms.selection import current
 from platforms.values import Blob, ModelVersion
 from tasks import facts, reconciling, starting
@@ -88,10 +88,10 @@ class Listener:
             return False
 
     def _release(self, model: ModelVersion, runs: list[FlowRun]) -> bool:
-        """Start a release for a model that somebody else registered.
+        """Start a release for a model whose own event was lost.
 
-        What `retrain` registers has its release by its own event. That may still be on its way, so the first time
-        that one hears of a model nothing is done.
+        What `retrain` registers has its release by that event. It may still be on its way, so the first time that one
+        hears of a model nothing is done. What others registered has no outputs to test it by: it is told and let go.
         """
         want = starting.conclusion(model.recipe, model.version)
         if facts.conclusion(model.recipe, model.version) or starting.runs_about(want, starting.ANY):
@@ -99,6 +99,11 @@ class Listener:
         if want.key not in self._told:
             self._told.add(want.key)
             return False
+        try:
+            current().registry.get(model.recipe, model.version)
+        except NotFoundError as error:
+            log.warning("version %d of %s is not released: %s", model.version, model.recipe, error)
+            return True
         runs.append(starting.first_attempt(want))
         return True
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import httpx
 import pytest
@@ -10,7 +11,9 @@ from prefect.states import Completed
 
 from flows.validate_data import validate_data
 from platforms import selection
+from platforms.errors import NotFoundError
 from platforms.platform import Platform
+from platforms.protocols import Registry
 from platforms.values import Blob, ModelVersion
 from tasks import starting
 from tasks.listening import Listener
@@ -18,6 +21,7 @@ from tests.deployed import end, forget_runs
 from tests.flows.conftest import Land, ScriptedCompute, seed_csv
 
 pytestmark = pytest.mark.usefixtures("deployments", "no_runs")
+MODEL = ModelVersion("diabetes", 7, {})
 
 
 class Told:
@@ -32,17 +36,24 @@ class Told:
         self.waiting = [arrival for arrival in self.waiting if not act(arrival)]
 
 
+class Registered:
+    """A registry in which `retrain` registered one version."""
+
+    def get(self, recipe: str, version: int) -> ModelVersion:
+        if version != MODEL.version:
+            raise NotFoundError(f"version {version} of model {recipe!r} was not registered by Ridgeline: retrain it")
+        return MODEL
+
+
 @pytest.fixture
 def told(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     forget_runs()
     arrivals = Told()
-    monkeypatch.setattr(selection, "load", lambda _: dataclasses.replace(platform, arrivals=arrivals))
+    changed = dataclasses.replace(platform, arrivals=arrivals, registry=cast(Registry, Registered()))
+    monkeypatch.setattr(selection, "load", lambda _: changed)
     selection.current.cache_clear()
     yield arrivals
     selection.current.cache_clear()
-
-
-MODEL = ModelVersion("diabetes", 7, {})
 
 
 def releases() -> list[object]:
@@ -50,13 +61,22 @@ def releases() -> list[object]:
     return [run.id for run in found]
 
 
-def test_a_model_of_somebody_else_is_released_once_its_own_event_had_time(told: Told) -> None:
+def test_a_model_is_released_once_its_own_event_had_time(told: Told) -> None:
     listener = Listener(["diabetes"])
     told.waiting = [MODEL]
     assert listener.look() == []
     [run] = listener.look()
     assert run.parameters == {"recipe": "diabetes", "model_version": 7}
     assert told.waiting == []
+
+
+def test_a_model_of_somebody_else_is_told_and_let_go(told: Told, caplog: pytest.LogCaptureFixture) -> None:
+    listener = Listener(["diabetes"])
+    told.waiting = [ModelVersion("diabetes", 8, {})]
+    for _ in range(2):
+        assert listener.look() == []
+    assert told.waiting == []
+    assert "version 8 of diabetes is not released: version 8 of model 'diabetes' was not registered by" in caplog.text
 
 
 def test_a_model_whose_release_is_known_starts_no_second_one(told: Told) -> None:
