@@ -50,7 +50,7 @@ up: setup ## start all services in the background and wait until they are ready
 down: ## stop everything that runs in this clone
 	@if [ -x $(VENV)/bin/ridgeline ]; then env -u RIDGELINE_STATE $(VENV)/bin/ridgeline down; else echo "nothing was running"; fi
 
-azure: $(AZURE) ## install what the Azure platform needs; so does `setup`
+azure: $(AZURE) ## install what the Azure platform and its tests need; so does `setup`
 
 azurite: $(AZURITE) ## install Azurite, which holds the blobs of the offline Azure; needs node and npm
 
@@ -82,7 +82,7 @@ format: setup ## let ruff mend and format the code
 	@$(VENV)/bin/ruff format .
 
 lock: setup ## resolve the dependencies anew and write requirements.lock
-	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --upgrade --python-version 3.11 --no-header \
+	@$(VENV)/bin/uv pip compile pyproject.toml --all-extras --group dev --group azure-tests --universal --generate-hashes --upgrade --python-version 3.11 --no-header \
 		--no-annotate --quiet --output-file requirements.lock
 
 $(VENV)/bin/python:
@@ -112,5 +112,5 @@ $(AZURITE): tests/emulator/package-lock.json
 # Most modules of these SDKs are never imported, so each is compiled when it is.
 $(AZURE): $(STAMP)
 	@echo "installing the Azure SDKs that requirements.lock names into $(VENV)"
-	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]"
+	@$(UV) pip install --quiet --python $(VENV)/bin/python -c requirements.lock -e ".[azure]" --group azure-tests
 	@touch $@

@@ -45,7 +45,6 @@ var clusterAdmin = 'b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b'
 var clusterUser = '4abbcc35-e782-43d8-92c5-2d3f1bd2253f'
 var dataScientist = 'f6c7c914-8db3-469d-8ca1-694a8f32e121'
 var identityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
-var logReader = '73c42c96-874c-492b-b04d-ab87d138a893'
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
@@ -350,16 +349,6 @@ resource pipelineQueueContributor 'Microsoft.Authorization/roleAssignments@2022-
   }
 }
 
-resource pipelineLogReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(logWorkspace.id, pipelineIdentity.id, logReader)
-  scope: logWorkspace
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logReader)
-    principalId: pipelineIdentity.properties.principalId
-    principalType: 'ServicePrincipal'
-  }
-}
-
 resource pipelineMetricsPublisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(insights.id, pipelineIdentity.id, metricsPublisher)
   scope: insights
@@ -466,16 +455,6 @@ resource operatorQueueContributor 'Microsoft.Authorization/roleAssignments@2022-
   scope: account
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueContributor)
-    principalId: operator
-    principalType: 'User'
-  }
-}
-
-resource operatorLogReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (operator != '') {
-  name: guid(logWorkspace.id, operator, logReader)
-  scope: logWorkspace
-  properties: {
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', logReader)
     principalId: operator
     principalType: 'User'
   }

@@ -20,7 +20,6 @@ ROLES: Final = {
     "AzureML Data Scientist": "f6c7c914-8db3-469d-8ca1-694a8f32e121",
     "Container Registry Tasks Contributor": "fb382eab-e894-4461-af04-94435c366c3f",
     "Key Vault Secrets Officer": "b86a8fe4-44ce-4948-aee5-eccb2c155cd7",
-    "Log Analytics Reader": "73c42c96-874c-492b-b04d-ab87d138a893",
     "Managed Identity Operator": "f1a07417-d97a-45cb-824c-7a7467783830",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
@@ -73,7 +72,6 @@ class Access:
         yield made.serving, "Managed Identity Operator"
         yield made.storage, "Storage Blob Data Contributor"
         yield made.storage, "Storage Queue Data Contributor"
-        yield made.logs, "Log Analytics Reader"
         yield made.insights, "Monitoring Metrics Publisher"
         yield made.vault, "Key Vault Secrets Officer"
         yield made.registry, "AcrPull"
