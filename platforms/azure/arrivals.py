@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from platforms.azure import events
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.hold import Hold
 from platforms.errors import NotFoundError
 from platforms.protocols import Storage
@@ -47,7 +47,7 @@ class QueueArrivals:
                     hold.delete()
 
     def _receive(self) -> QueueMessage | None:
-        with told(f"queue {self._queue.queue_name}"):
+        with translated(f"queue {self._queue.queue_name}"):
             return self._queue.receive_message(visibility_timeout=self._visibility)
 
     def _is_done(self, message: QueueMessage, act: Callable[[Blob | ModelVersion], bool]) -> bool:
@@ -88,6 +88,6 @@ class QueueArrivals:
             "inserted": str(message.inserted_on),
             "message": message.content.encode()[:LONGEST_CONTENT].decode(errors="ignore"),
         }
-        with told(f"queue {self._poison.queue_name}"):
+        with translated(f"queue {self._poison.queue_name}"):
             self._poison.send_message(json.dumps(kept, ensure_ascii=False), time_to_live=-1)
         log.error("message %s is set aside in queue %s: %s", message.id, self._poison.queue_name, reason)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.machine_learning import MachineLearning
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Attempts:
 
     def of(self, job: str) -> list[Job]:
         """Every attempt of a job, oldest first."""
-        with told(f"attempts of job {job}"):
+        with translated(f"attempts of job {job}"):
             return list(self._found(job))
 
     def next_name(self, job: str, attempts: int) -> str:

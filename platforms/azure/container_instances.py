@@ -15,7 +15,7 @@ from platforms import scoring_settings
 from platforms.azure import answering, clients, container_group
 from platforms.azure.container_group import GroupParts, variables_of
 from platforms.azure.endpoint_names import EndpointNames
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.operations import finish
 from platforms.azure.service_environment import PORT, service_environment
 from platforms.azure.settings import AzureSettings
@@ -59,8 +59,8 @@ class ContainerInstances:
             return self._serve(spec, before, handed)
         except NotReadyError as error:
             undone = self._undo(spec, before, scoring_settings.handed_on(variables_of(live)) if live else {})
-            told = f"{spec} did not become ready with {spec.image.name}, {undone}: {error}"
-            raise type(error)(told) from None
+            message = f"{spec} did not become ready with {spec.image.name}, {undone}: {error}"
+            raise type(error)(message) from None
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
         """What the group serves, or shall serve before it ever did; None if there is no group."""
@@ -81,7 +81,7 @@ class ContainerInstances:
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Delete the group and wait until it is gone; no group is no error."""
         what = f"deletion of container group {self._name(recipe, environment)}"
-        with told(what):
+        with translated(what):
             place = self._place(recipe, environment)
             deletion = self._groups.begin_delete(*place, polling_interval=self._settings.poll_seconds)
             finish(deletion, what, self._settings.replica_timeout, "replica_timeout")
@@ -92,7 +92,7 @@ class ContainerInstances:
             return True
         match self._settings.qa_after_tests:
             case "stop":
-                with told(f"stop of container group {self._name(recipe, environment)}"):
+                with translated(f"stop of container group {self._name(recipe, environment)}"):
                     self._groups.stop(*self._place(recipe, environment), **clients.REPEATABLE)
             case "delete":
                 self.withdraw(recipe, environment)
@@ -111,7 +111,7 @@ class ContainerInstances:
         live = self._find(spec.recipe, spec.environment)
         if live and _fixed(live) != _fixed(made):
             self.withdraw(spec.recipe, spec.environment)  # Azure does not change these in place.
-        with told(f"container group {self._name(spec.recipe, spec.environment)}"):
+        with translated(f"container group {self._name(spec.recipe, spec.environment)}"):
             end = time.monotonic() + self._settings.pull_timeout
             while reason := self._refused_image(spec, made):
                 if time.monotonic() > end:
@@ -189,7 +189,7 @@ class ContainerInstances:
         """The last lines of a container's log, or why there are none: one that did not start yet has no log."""
         place = self._place(spec.recipe, spec.environment)
         try:
-            with told(f"logs of container {container}", NotFoundError("there are none yet, it did not start")):
+            with translated(f"logs of container {container}", NotFoundError("there are none yet, it did not start")):
                 logs = self._client.containers.list_logs(*place, container, tail=LAST_LINES)
         except PlatformError as error:
             return str(error)
@@ -199,13 +199,13 @@ class ContainerInstances:
         from azure.mgmt.containerinstance.models import Resource
 
         tags = Resource(tags={ASKED: _tag(spec), SERVED: _tag(spec)})
-        with told(f"tags of container group {self._name(spec.recipe, spec.environment)}"):
+        with translated(f"tags of container group {self._name(spec.recipe, spec.environment)}"):
             self._groups.update(*self._place(spec.recipe, spec.environment), tags)
 
     def _find(self, recipe: str, environment: Environment) -> ContainerGroup | None:
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told(f"container group {self._name(recipe, environment)}"):
+        with translated(f"container group {self._name(recipe, environment)}"):
             try:
                 return self._groups.get(*self._place(recipe, environment))
             except ResourceNotFoundError:

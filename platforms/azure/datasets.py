@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from platforms.azure import credentials
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage_account import storage_account
 from platforms.delta import DeltaStore
@@ -27,6 +27,6 @@ def options(settings: AzureSettings) -> dict[str, str]:
         return {**known, "account_key": account.key}
     if account.signature:
         return {**known, "sas_token": account.signature}
-    with told(f"a token for the tables in {account.address}"):
+    with translated(f"a token for the tables in {account.address}"):
         token = credentials.storage_identity(settings).get_token(credentials.STORAGE_SCOPE).token
     return {**known, "bearer_token": token}

@@ -15,7 +15,7 @@ QUERY: Final = re.compile(r"\?[^\s'\"<>)]*\bsig=[^\s'\"<>)]*")
 
 
 @contextmanager
-def told(what: str, missing: PlatformError | None = None) -> Iterator[None]:
+def translated(what: str, missing: PlatformError | None = None) -> Iterator[None]:
     """Raise a `PlatformError` about `what` for any error of an SDK, or `missing` if the thing does not exist."""
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient, QueueMessage
@@ -35,7 +35,7 @@ class Hold:
     def delete(self) -> None:
         """Take the message out of the queue. One that somebody else got meanwhile is theirs to delete."""
         self._release()
-        with told(f"message {self._message.id} in queue {self._queue.queue_name}"):
+        with translated(f"message {self._message.id} in queue {self._queue.queue_name}"):
             if not self._is_deleted():
                 log.warning(
                     "message %s was lost to somebody else: it is handled twice, which does no harm", self._message.id

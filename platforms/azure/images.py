@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from platforms.azure import build_source, clients
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.image_manifests import ImageManifests
 from platforms.azure.settings import AzureSettings
 from platforms.azure.tail import LAST_LOOKS, Tail
@@ -56,7 +56,7 @@ class AzureImages:
             PlatformError: The context is not what its manifest says, or the build failed; with its last lines.
         """
         image = image_of(context, recipe, model_version)
-        with told(f"build of image {image.name} in registry {self._settings.registry}"):
+        with translated(f"build of image {image.name} in registry {self._settings.registry}"):
             if not self._is_available(image):
                 run = self._run(image, context, Lines(on_line))
                 self._record(image, run.properties.output_images[0].digest)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from platforms.azure.blueprint import Blueprint
 from platforms.azure.clients import management
 from platforms.azure.difference import differences, merged
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.operations import finish, still_going_on
 from platforms.azure.resources import Document, Resource, UnknownOutputError, wanted
 from platforms.azure.settings import AzureSettings
@@ -71,7 +71,7 @@ class AzureInfrastructure:
         from azure.core.exceptions import ResourceNotFoundError
 
         what = f"resource group {self.name}"
-        with told(what), suppress(ResourceNotFoundError):
+        with translated(what), suppress(ResourceNotFoundError):
             self._finish(self._client.resource_groups.begin_delete(self.name), f"deletion of {what}")
 
     def chosen(self) -> Mapping[str, str]:
@@ -112,7 +112,7 @@ class AzureInfrastructure:
     def _find(self, made: Resource) -> Document | None:
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told(made.label):
+        with translated(made.label):
             try:
                 found: Document = self._client.resources.get_by_id(made.id, made.api_version, cls=_document)
             except ResourceNotFoundError:
@@ -140,7 +140,7 @@ class AzureInfrastructure:
         from azure.core.exceptions import HttpResponseError
 
         resources = self._client.resources
-        with told(f"{made.label}; what was made before it stays, the next run goes on from there"):
+        with translated(f"{made.label}; what was made before it stays, the next run goes on from there"):
             if actual and made.is_fixed:
                 deletion = resources.begin_delete_by_id(made.id, made.api_version)
                 self._finish(deletion, f"deletion of {made.label}")

@@ -9,7 +9,7 @@ import yaml
 
 from platforms.azure import clients
 from platforms.azure.credentials import credential
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError
 
@@ -53,7 +53,7 @@ class EntraToken:
         """Put a token into the configuration, unless the one in it lasts."""
         if time.time() < self._expires - MARGIN_SECONDS:
             return
-        with told(f"a token for AKS cluster {self._cluster}"):
+        with translated(f"a token for AKS cluster {self._cluster}"):
             token = self._credential.get_token(AKS_SCOPE)
         self._expires = token.expires_on
         configuration.api_key["authorization"] = f"Bearer {token.token}"
@@ -68,7 +68,7 @@ def _kubeconfig(settings: AzureSettings, cluster: str) -> bytes:
         "admin": clusters.list_cluster_admin_credentials,
         "user": clusters.list_cluster_user_credentials,
     }[settings.kubernetes_credentials]
-    with told(f"{settings.kubernetes_credentials} credentials of AKS cluster {cluster}"):
+    with translated(f"{settings.kubernetes_credentials} credentials of AKS cluster {cluster}"):
         try:
             answer = asked(settings.resource_group, cluster, **clients.REPEATABLE)
             return bytes(answer.kubeconfigs[0].value)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from platforms.azure.errors import address, told
+from platforms.azure.errors import address, translated
 from platforms.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ PATIENCE: Final = 2 * SECONDS
 @contextmanager
 def lease(container: ContainerClient, path: str) -> Iterator[None]:
     """Hold the lease of a blob, which is made; raises `ConflictError` if others hold it for too long."""
-    with told(f"lease of blob {path!r}"):
+    with translated(f"lease of blob {path!r}"):
         held = _acquired(container.get_blob_client(path))
     try:
         yield
     finally:
-        with told(f"lease of blob {path!r}"):
+        with translated(f"lease of blob {path!r}"):
             held.release()
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from platforms import races
 from platforms.azure.attempts import Attempts
 from platforms.azure.champion import Champions
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.folders import Folders
 from platforms.azure.machine_learning import MachineLearning
 from platforms.errors import ConflictError, NotFoundError, PlatformError
@@ -51,7 +51,7 @@ class AzureRegistry:
         numbers = json.loads((outputs / "metrics.json").read_bytes())
         metrics = {f"metric.{name}": f"{value:.12g}" for name, value in numbers.items()}
         name = attempts[-1].name
-        with told(f"tags of job {name}"):
+        with translated(f"tags of job {name}"):
             self._workspace.client.jobs.update(name, tags={**tags, **metrics})
         return self._workspace.studio_url(f"runs/{name}")
 
@@ -130,7 +130,7 @@ class AzureRegistry:
             properties={JOB_TAG: job.name, VERSION_TAG: str(job.dataset_version)},
             stage="Development",
         )
-        with told(f"version {number} of model {job.recipe!r}"):
+        with translated(f"version {number} of model {job.recipe!r}"):
             try:
                 return _version(self._workspace.client.models.create_or_update(made))
             except (AssetPathException, HttpResponseError):
@@ -142,7 +142,7 @@ class AzureRegistry:
         """Every version there is under the recipe's name, whoever registered it."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told(f"versions of model {recipe!r}"):
+        with translated(f"versions of model {recipe!r}"):
             try:
                 return list(self._workspace.client.models.list(recipe, list_view_type=ALL_VERSIONS))
             except ResourceNotFoundError:
@@ -158,13 +158,13 @@ class AzureRegistry:
     def _set_stage(self, recipe: str, version: int, stage: str) -> None:
         model = self._model(recipe, version)
         model.stage = stage
-        with told(f"stage of version {version} of model {recipe!r}"):
+        with translated(f"stage of version {version} of model {recipe!r}"):
             self._workspace.client.models.create_or_update(model)
 
     def _model(self, recipe: str, version: int) -> Model:
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told(f"version {version} of model {recipe!r}"):
+        with translated(f"version {version} of model {recipe!r}"):
             try:
                 return self._workspace.client.models.get(recipe, str(version))
             except ResourceNotFoundError:

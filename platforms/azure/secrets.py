@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from platforms import names
-from platforms.azure.errors import told
+from platforms.azure.errors import translated
 from platforms.azure.lease import lease
 from platforms.errors import NotFoundError
 
@@ -25,7 +25,7 @@ class VaultSecrets:
 
     def get(self, name: str) -> str:
         """The value; raises `NotFoundError`."""
-        with told(self._name(name), NotFoundError(f"there is no {self._name(name)}")):
+        with translated(self._name(name), NotFoundError(f"there is no {self._name(name)}")):
             return str(self._vault.get_secret(vault_name(name)).value)
 
     def create(self, name: str, value: str) -> str:
@@ -40,7 +40,7 @@ class VaultSecrets:
         try:
             return self.get(name)
         except NotFoundError:
-            with told(self._name(name)):
+            with translated(self._name(name)):
                 self._vault.set_secret(vault_name(name), value, tags={"ridgeline": name}, content_type="text/plain")
             return value
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from platforms import paths
-from platforms.azure.errors import address, told
+from platforms.azure.errors import address, translated
 from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.values import Blob
 
@@ -36,14 +36,14 @@ class BlobStorage:
     def list(self, prefix: str) -> Blobs:
         """Every blob below `prefix`, ordered by path."""
         folder = "/".join(paths.parts(prefix)) + "/" if prefix else ""
-        with told(f"the blobs below {prefix!r} in {address(self._container.url)}"):
+        with translated(f"the blobs below {prefix!r} in {address(self._container.url)}"):
             found = [Blob(blob.name, blob.size, _etag(blob.etag)) for blob in self._container.list_blobs(folder)]
         return sorted(found, key=lambda blob: blob.path)
 
     def stat(self, path: str) -> Blob:
         """One blob; raises `NotFoundError`."""
         client = self._client(path)
-        with told(self._name(path), self._missing(path)):
+        with translated(self._name(path), self._missing(path)):
             found = client.get_blob_properties()
         return Blob(path, found.size, _etag(found.etag))
 
@@ -52,7 +52,7 @@ class BlobStorage:
         client = self._client(path)
         file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - the caller closes it
         try:
-            with told(self._name(path), self._missing(path)):
+            with translated(self._name(path), self._missing(path)):
                 client.download_blob(max_concurrency=PARALLEL).readinto(file)
         except BaseException:
             file.close()
@@ -90,7 +90,7 @@ class BlobStorage:
 
     def _store(self, path: str, content: bytes | BinaryIO, size: int) -> Blob:
         client = self._client(path)
-        with told(self._name(path)):
+        with translated(self._name(path)):
             done = client.upload_blob(content, length=size, overwrite=True, max_concurrency=PARALLEL)
         return Blob(path, size, _etag(done["etag"]))
 
@@ -100,7 +100,7 @@ class BlobStorage:
         from azure.core.exceptions import ResourceModifiedError
 
         old, new = self._client(blob.path), self._client(target)
-        with told(self._name(blob.path), self._missing(blob.path)):
+        with translated(self._name(blob.path), self._missing(blob.path)):
             try:
                 new.start_copy_from_url(
                     old.url, source_etag=f'"{blob.etag}"', source_match_condition=MatchConditions.IfNotModified
@@ -121,7 +121,7 @@ class BlobStorage:
         from azure.core import MatchConditions
         from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
-        with told(self._name(blob.path)):
+        with translated(self._name(blob.path)):
             try:
                 self._client(blob.path).delete_blob(
                     etag=f'"{blob.etag}"', match_condition=MatchConditions.IfNotModified

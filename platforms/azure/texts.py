@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from platforms.azure.errors import address, told
+from platforms.azure.errors import address, translated
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -39,7 +39,7 @@ class Texts:
         """What is there now."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with told(f"blob {self._path(name)!r}"):
+        with translated(f"blob {self._path(name)!r}"):
             try:
                 found = self._container.get_blob_client(self._path(name)).download_blob()
                 content: bytes = found.readall()
@@ -61,7 +61,7 @@ class Texts:
             expected: dict[str, object] = {"overwrite": False}
         else:
             expected = {"overwrite": True, "etag": seen.etag, "match_condition": MatchConditions.IfNotModified}
-        with told(f"blob {self._path(name)!r}"):
+        with translated(f"blob {self._path(name)!r}"):
             try:
                 client = self._container.get_blob_client(self._path(name))
                 client.upload_blob(content, metadata={WRITE: mine}, **expected)
