@@ -179,7 +179,10 @@ class Endpoints(Protocol):
     """Where images serve: desired state in, observed state out."""
 
     def apply(self, spec: EndpointSpec) -> EndpointStatus:
-        """Make the endpoint serve `spec` and return when all replicas do; raises `NotReadyError` with their logs."""
+        """Make the endpoint serve `spec` to who has one of its keys of now, and return when all replicas do.
+
+        Raises `NotReadyError` with their logs.
+        """
         ...
 
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:

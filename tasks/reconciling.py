@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import Final
 
 from prefect import task
 from prefect.client.schemas.objects import FlowRun
 
-from platforms.errors import ConflictError, NotFoundError
+from platforms.errors import ConflictError, NotFoundError, PlatformError
 from platforms.selection import current
 from platforms.values import Environment
 from tasks import facts, starting
@@ -80,15 +81,32 @@ def create_missing_runs(recipe: str) -> list[FlowRun]:
 
 @task
 def restore_endpoints(recipe: str) -> list[Environment]:
-    """Make every endpoint serve what the journal says, as the settings want it, unless a release is at work or near.
+    """Make every endpoint serve what the journal says, by today's settings and to who has one of its keys of now.
 
-    Returns the endpoints that did not. A release that has failed too often keeps nothing from being put right.
+    It does nothing while a release is at work or about to be.
+
+    Returns the endpoints that did not. A release that has failed too often keeps nothing from being put right, nor
+    does one endpoint another. Raises `PlatformError` with all that could not be put right.
     """
-    try:
-        with locked(recipe, "release", wait=0):
-            return [name for name in ENVIRONMENTS if not _is_releasing(recipe) and _restored(recipe, name)]
-    except ConflictError:
-        return []
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(recipe, "release", wait=0))
+        except ConflictError:
+            return []
+        return [] if _is_releasing(recipe) else _restore_each(recipe)
+
+
+def _restore_each(recipe: str) -> list[Environment]:
+    restored, errors = list[Environment](), list[PlatformError]()
+    for environment in ENVIRONMENTS:
+        try:
+            if _restored(recipe, environment):
+                restored.append(environment)
+        except PlatformError as error:
+            errors.append(error)
+    if errors:
+        raise PlatformError("; ".join(map(str, errors)))
+    return restored
 
 
 def _is_releasing(recipe: str) -> bool:

@@ -28,16 +28,3 @@ def serves(url: str, spec: EndpointSpec) -> bool:
             spec.model_version,
         )
     return False
-
-
-def accepts(url: str, keys: str) -> bool:
-    """Whether every key of a secret, `<id> <key>` a line, is known there."""
-    with suppress(httpx.HTTPError):
-        given = [line.split()[1] for line in keys.splitlines() if line.strip()]
-        return all(_asked(url, key) != httpx.codes.UNAUTHORIZED for key in given)
-    return False
-
-
-def _asked(url: str, key: str) -> int:
-    headers = {"authorization": f"Bearer {key}"}
-    return httpx.post(f"{url}/score", json={}, headers=headers, timeout=SECONDS).status_code

@@ -19,7 +19,7 @@ from platforms.azure.errors import translated
 from platforms.azure.operations import finish
 from platforms.azure.service_environment import PORT, service_environment
 from platforms.azure.settings import AzureSettings
-from platforms.endpoint_keys import ensure_keys
+from platforms.endpoint_keys import digest, ensure_keys
 from platforms.errors import NotFoundError, NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
@@ -32,6 +32,8 @@ ASKED: Final = "ridgeline-image"
 """Tag: `<model version> <image reference>` that the group shall serve."""
 SERVED: Final = "ridgeline-served"
 """Tag: the same of what last passed its readiness."""
+KEYS: Final = "ridgeline-keys"
+"""Tag: digest of the API keys in the group's volume, which Azure shows nobody."""
 LOOK_SECONDS: Final = 0.5
 CRASHES: Final = 3
 """Restarts after which a new container is given up."""
@@ -69,14 +71,15 @@ class ContainerInstances:
         if live is None or asked is None:
             return None
         served = _spec(live, SERVED, recipe, environment)
-        return EndpointStatus.of(served or asked, _url(live), ready=served == asked and _is_running(live))
+        ready = served == asked and _is_running(live)
+        return EndpointStatus.of(served or asked, _url(live), ready=ready)
 
     def is_applied(self, spec: EndpointSpec) -> bool:
         """Whether the group is ready and as `apply` would leave it."""
         status, live = self.status(spec.recipe, spec.environment), self._find(spec.recipe, spec.environment)
         if status is None or live is None:
             return False
-        return status.serves(spec) and self._has_settings(live, spec, scoring_settings.to_hand_on())
+        return status.serves(spec) and self._is_up_to_date(live, spec, scoring_settings.to_hand_on())
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Delete the group and wait until it is gone; no group is no error."""
@@ -99,12 +102,12 @@ class ContainerInstances:
         return self._settings.qa_after_tests != "keep"
 
     def _serve(self, spec: EndpointSpec, before: EndpointSpec | None, handed: Mapping[str, str]) -> EndpointStatus:
-        tags = {ASKED: _tag(spec)} | ({SERVED: _tag(before)} if before else {})
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        tags = {ASKED: _tag(spec), KEYS: digest(keys)} | ({SERVED: _tag(before)} if before else {})
         parts = GroupParts(spec, self._locate(spec.image), keys, handed, tags)
         self._put(spec, container_group.group(parts, self._settings))
         live = self._await_ready(spec)
-        self._tag_served(spec)
+        self._tag_served(spec, tags)
         return EndpointStatus.of(spec, _url(live), ready=True)
 
     def _put(self, spec: EndpointSpec, made: ContainerGroup) -> None:
@@ -153,12 +156,13 @@ class ContainerInstances:
         return live
 
     def _is_served(self, live: ContainerGroup, spec: EndpointSpec, handed: Mapping[str, str]) -> bool:
-        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
-        as_asked = _is_running(live) and self._has_settings(live, spec, handed)
-        return as_asked and answering.serves(_url(live), spec) and answering.accepts(_url(live), keys)
+        return _is_running(live) and self._is_up_to_date(live, spec, handed) and answering.serves(_url(live), spec)
 
-    def _has_settings(self, live: ContainerGroup, spec: EndpointSpec, handed: Mapping[str, str]) -> bool:
-        return scoring_settings.same(variables_of(live), service_environment(spec, self._settings, handed))
+    def _is_up_to_date(self, live: ContainerGroup, spec: EndpointSpec, handed: Mapping[str, str]) -> bool:
+        """Whether the group was given today's settings of the service and the keys of now."""
+        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        has_settings = scoring_settings.same(variables_of(live), service_environment(spec, self._settings, handed))
+        return has_settings and _keys(live) == digest(keys)
 
     def _undo(self, spec: EndpointSpec, before: EndpointSpec | None, handed: Mapping[str, str]) -> str:
         """Serve again what was served before; says what became of it, and hides no error behind one of its own."""
@@ -195,12 +199,12 @@ class ContainerInstances:
             return str(error)
         return (logs.content or "").rstrip()
 
-    def _tag_served(self, spec: EndpointSpec) -> None:
+    def _tag_served(self, spec: EndpointSpec, tags: dict[str, str]) -> None:
         from azure.mgmt.containerinstance.models import Resource
 
-        tags = Resource(tags={ASKED: _tag(spec), SERVED: _tag(spec)})
         with translated(f"tags of container group {self._name(spec.recipe, spec.environment)}"):
-            self._groups.update(*self._place(spec.recipe, spec.environment), tags)
+            change = Resource(tags=tags | {SERVED: _tag(spec)})
+            self._groups.update(*self._place(spec.recipe, spec.environment), change)
 
     def _find(self, recipe: str, environment: Environment) -> ContainerGroup | None:
         from azure.core.exceptions import ResourceNotFoundError
@@ -232,6 +236,10 @@ class ContainerInstances:
 def _spec(live: ContainerGroup, tag: str, recipe: str, environment: Environment) -> EndpointSpec | None:
     version, _, image = (live.tags or {}).get(tag, "").partition(" ")
     return EndpointSpec(recipe, environment, Image.parse(image), int(version)) if image else None
+
+
+def _keys(live: ContainerGroup) -> str:
+    return str((live.tags or {}).get(KEYS, ""))
 
 
 def _tag(spec: EndpointSpec) -> str:

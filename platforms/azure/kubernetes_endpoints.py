@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -25,7 +26,7 @@ from platforms.azure.kubernetes_rollout import LOOK_SECONDS, OvertakenError, Rol
 from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, handed_to, served_by
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
-from platforms.endpoint_keys import ensure_keys
+from platforms.endpoint_keys import digest, ensure_keys
 from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment
@@ -81,7 +82,9 @@ class KubernetesEndpoints:
         status, live = self.status(spec.recipe, spec.environment), self._tracks.find(spec.recipe, "stable")
         if status is None or live is None:
             return False
-        return status.serves(spec) and self._tracks.has_settings(live, spec)
+        keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
+        has_keys = self._keys(spec.recipe) == digest(keys)
+        return status.serves(spec) and self._tracks.has_settings(live, spec) and has_keys
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Take everything but the log volumes away, and wait until no replica and no load balancer is left."""
@@ -186,6 +189,11 @@ class KubernetesEndpoints:
         scale = self._scale(spec)
         handed = scoring_settings.to_hand_on()
         self._objects.apply_all(manifests.shared(spec, self._settings, self._namespace, keys, scale, handed))
+
+    def _keys(self, recipe: str) -> str:
+        """Digest of the keys in the cluster, which its nodes give to the replicas without a restart."""
+        found = self._objects.find(SECRET, self._namespace, EndpointNames.of(recipe).keys) or {}
+        return digest(base64.b64decode(found.get("data", {}).get("keys", "")).decode())
 
     def _scale(self, spec: EndpointSpec) -> Scale:
         """The autoscaler's limits: what stable has while there is a canary, else those of the endpoint."""

@@ -1,24 +1,71 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-from unittest.mock import Mock
+from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from platforms.values import EndpointSpec, Image
-from tasks import facts, reconciling
+from platforms.endpoint_keys import digest, ensure_keys
+from platforms.errors import ConflictError, PlatformError
+from platforms.platform import Platform
+from platforms.protocols import Endpoints, Secrets
+from platforms.settings import Settings
+from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, key_secret
+from tasks import deployment, facts, reconciling
+from tests.tasks.test_deployment import MODEL
 
-SPEC = EndpointSpec("diabetes", "prod", Image("diabetes:3-a", "a" * 64), 3)
+IMAGE = Image("diabetes:3-a", "a" * 64)
 
 
-@pytest.mark.parametrize("is_applied", [True, False])
-def test_only_an_endpoint_that_is_not_as_an_apply_would_leave_it_is_applied(
-    monkeypatch: pytest.MonkeyPatch, is_applied: bool
+class Given:
+    """Endpoints that keep the keys that they were given with their last apply, and refuse some."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.secrets = secrets
+        self.keys: dict[Environment, str] = {}
+        self.refusing: set[Environment] = set()
+
+    def apply(self, spec: EndpointSpec) -> EndpointStatus:
+        if spec.environment in self.refusing:
+            raise ConflictError(f"somebody changed {spec}")
+        self.keys[spec.environment] = digest(ensure_keys(self.secrets, spec.recipe, spec.environment))
+        return EndpointStatus.of(spec, "http://it", ready=True)
+
+    def is_applied(self, spec: EndpointSpec) -> bool:
+        return self.keys[spec.environment] == digest(ensure_keys(self.secrets, spec.recipe, spec.environment))
+
+
+@pytest.fixture
+def given(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Given:
+    """Both endpoints serve what the journal says."""
+    endpoints = Given(platform.secrets)
+    built = replace(platform, endpoints=cast(Endpoints, endpoints))
+    for module in (deployment, facts, reconciling):
+        monkeypatch.setattr(module, "current", lambda: built)
+    for environment in reconciling.ENVIRONMENTS:
+        status = endpoints.apply(EndpointSpec("diabetes", environment, IMAGE, 3))
+        deployment.record_release.fn(MODEL, status, "passed")
+    return endpoints
+
+
+def exchange(settings: Settings, environment: Environment) -> None:
+    (settings.state_dir / "secrets" / key_secret("diabetes", environment)).write_text("second new-key\n")
+
+
+def test_an_endpoint_whose_keys_were_exchanged_gets_them_once(settings: Settings, given: Given) -> None:
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+    exchange(settings, "prod")
+    assert reconciling.restore_endpoints.fn("diabetes") == ["prod"]
+    assert given.keys["prod"] == digest("second new-key\n")
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+
+
+def test_an_endpoint_that_cannot_be_put_right_is_told_and_keeps_no_other_from_it(
+    settings: Settings, given: Given
 ) -> None:
-    endpoints = Mock(is_applied=Mock(return_value=is_applied))
-    monkeypatch.setattr(reconciling, "current", lambda: SimpleNamespace(endpoints=endpoints))
-    monkeypatch.setattr(reconciling, "run_logger", Mock())
-    monkeypatch.setattr(facts, "serving", lambda recipe, environment: SPEC)
-    assert reconciling._restored("diabetes", "prod") is not is_applied
-    endpoints.is_applied.assert_called_once_with(SPEC)
-    assert [call.args for call in endpoints.apply.call_args_list] == ([] if is_applied else [(SPEC,)])
+    given.refusing.add("qa")
+    for environment in reconciling.ENVIRONMENTS:
+        exchange(settings, environment)
+    with pytest.raises(PlatformError, match="somebody changed qa endpoint of diabetes"):
+        reconciling.restore_endpoints.fn("diabetes")
+    assert given.keys["prod"] == digest("second new-key\n")

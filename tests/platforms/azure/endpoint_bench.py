@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from platforms.azure.settings import AzureSettings
 from platforms.local.secrets import FileSecrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
@@ -121,6 +123,15 @@ class Bench:
         with urllib.request.urlopen(request, timeout=5) as answer:
             prediction: float = json.load(answer)["result"][0]
             return prediction
+
+    def answer(self, status: EndpointStatus, key: str) -> int:
+        """The status of the answer to who has this key."""
+        headers = {"authorization": f"Bearer {key}", "connection": "close"}
+        return httpx.post(f"{status.url}/score", content=BODY, headers=headers, trust_env=False).status_code
+
+    def exchange(self, status: EndpointStatus, keys: str) -> None:
+        """Store other keys in the endpoint's secret, as a person does."""
+        self.secrets._path(status.key_secret).write_text(keys)
 
     def forget(self) -> None:
         """Delete the contexts."""

@@ -155,11 +155,14 @@ def test_keys_are_nowhere_but_in_the_secure_volume(bench: AciBench) -> None:
     assert [volume["name"] for volume in volumes if "secret" in volume] == ["keys"]
 
 
-@pytest.mark.long
-def test_a_new_key_reaches_the_group_with_the_next_apply(bench: AciBench) -> None:
-    status = bench.endpoints.apply(bench.spec(1, "qa"))
-    bench.secrets._path(status.key_secret).write_text("second new-key\n")
-    assert bench.predict(bench.endpoints.apply(bench.spec(1, "qa"))) == 1.0
+def test_after_an_exchange_of_keys_an_apply_is_due_and_lets_only_the_new_one_in(bench: AciBench) -> None:
+    old = bench.endpoints.apply(bench.spec(1, "qa"))
+    key = bench.secrets.get(old.key_secret).split()[1]
+    bench.exchange(old, "second new-key\n")
+    assert not bench.endpoints.is_applied(bench.spec(1, "qa"))
+    new = bench.endpoints.apply(bench.spec(1, "qa"))
+    assert bench.endpoints.is_applied(bench.spec(1, "qa"))
+    assert [bench.answer(new, each) for each in ("new-key", key)] == [200, 401]
 
 
 def test_the_shipper_runs_beside_the_service_and_sees_its_log(bench: AciBench) -> None:

@@ -106,11 +106,12 @@ def test_keys_reach_the_service_as_a_file_and_change_without_a_restart(aks: AksB
     keys = aks.secrets.get(status.key_secret)
     written = aks.objects.list(STATEFUL_SET, "ridgeline") + aks.objects.list(POD, "ridgeline")
     assert keys.split()[1] not in json.dumps(written)
-    file = aks.secrets._path(status.key_secret)
-    file.write_text(f"{keys}second new-key\n")
+    aks.exchange(status, "second new-key\n")
+    assert not aks.endpoints.is_applied(aks.spec(1))
     aks.endpoints.apply(aks.spec(1))
-    file.write_text("second new-key\n")
-    wait_for(lambda: predicts(aks, status))
+    assert aks.endpoints.is_applied(aks.spec(1))
+    wait_for(lambda: aks.answer(status, "new-key") == 200)
+    assert aks.answer(status, keys.split()[1]) == 401
     assert [aks.process(pod) for pod in aks.pods()] == pids
 
 
