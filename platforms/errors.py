@@ -24,4 +24,7 @@ class NotReadyError(PlatformError):
 
 
 class NotStartedError(NotReadyError):
-    """The new image never ran: it could not be pulled, scheduled or reached, which says nothing about the model."""
+    """The new image could not be pulled, scheduled or reached, or not start with the settings, keys or folders here.
+
+    That says nothing about the model.
+    """

@@ -22,7 +22,7 @@ from scoring_service.messages import Answer, Response
 from scoring_service.problem import ProblemError
 from scoring_service.request_log import LogRecord, PackedRows, RequestLog, disk_error
 from scoring_service.rows import Row, record_type
-from scoring_service.settings import Settings, SettingsError
+from scoring_service.settings import Settings
 
 ALARM_SECONDS: Final = 60.0
 HASHES: Final = 2**32
@@ -167,7 +167,7 @@ class Recorder:
 def _kept(context: Context, settings: Settings) -> list[int]:
     names = context.schema.names
     redacted = [name.strip() for name in settings.log_redact.split(",") if name.strip()]
-    unknown = sorted(set(redacted) - set(names))
-    if unknown:
-        raise SettingsError(f"SCORING_LOG_REDACT names {unknown}, which are no features; there are {names}")
+    if unknown := sorted(set(redacted) - set(names)):
+        # One list serves the replicas of all recipes, so a name may be another's.
+        emit("warning", f"SCORING_LOG_REDACT names {unknown}, which are no features here; there are {names}")
     return [index for index, name in enumerate(names) if name not in redacted]

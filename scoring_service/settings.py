@@ -71,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Share of requests that are logged, chosen by a hash of the request id."""
 
     log_redact: str = ""
-    """Features, separated by commas, that are left out of the log."""
+    """Features, separated by commas, that are left out of the log; a model without one of them warns."""
 
     drain_seconds: Seconds = 5.0
     """Longest time between SIGTERM and exit."""

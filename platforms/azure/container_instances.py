@@ -23,6 +23,7 @@ from platforms.endpoint_keys import digest, ensure_keys
 from platforms.errors import NotFoundError, NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
 from platforms.values import EndpointSpec, EndpointStatus, Environment, Image
+from scoring_service.exit_codes import SURROUNDINGS
 
 if TYPE_CHECKING:
     from azure.mgmt.containerinstance import ContainerInstanceManagementClient
@@ -177,7 +178,7 @@ class ContainerInstances:
         return f"{before.image.name} still serves"
 
     def _failure(self, spec: EndpointSpec, live: ContainerGroup, reason: str) -> NotReadyError:
-        kind = NotReadyError if _has_run(live) else NotStartedError
+        kind = NotReadyError if is_to_blame(live) else NotStartedError
         return kind(f"{reason}\n{self._explain(spec, live)}")
 
     def _explain(self, spec: EndpointSpec, live: ContainerGroup) -> str:
@@ -258,9 +259,12 @@ def _is_running(live: ContainerGroup) -> bool:
     return live.provisioning_state == "Succeeded" and bool(states) and set(states) == {"Running"}
 
 
-def _has_run(live: ContainerGroup) -> bool:
-    """Whether a container of the group as it is now was started, so that what it does is its image's doing."""
+def is_to_blame(live: ContainerGroup) -> bool:
+    """Whether a container was started in the group as it is now and none said that it lacks what it needs."""
     views = [each.instance_view for each in live.containers if each.instance_view]
+    states = [state for view in views for state in (view.previous_state, view.current_state) if state]
+    if any(state.exit_code == SURROUNDINGS for state in states):
+        return False
     ran = any(view.current_state and view.current_state.state in ("Running", "Terminated") for view in views)
     return any(view.restart_count for view in views) or (ran and live.provisioning_state == "Succeeded")
 

@@ -10,6 +10,7 @@ from typing import Final
 from platforms.azure.kubernetes_objects import EVENT, POD, STATEFUL_SET, Objects
 from platforms.azure.templates import Manifest
 from platforms.errors import NotReadyError, NotStartedError
+from scoring_service.exit_codes import SURROUNDINGS
 
 LOOK_SECONDS: Final = 1.0
 """The watch tells of the set's own changes at once; pods are looked at so often in any case."""
@@ -43,8 +44,8 @@ class Rollout:
     def wait(self, minimum: int, seconds: float) -> None:
         """Return when all replicas, at least `minimum`, run it; raises `NotReadyError` with events and last lines.
 
-        Raises `NotStartedError` if no replica that is missing ever ran it, for want of the image or of a node, and
-        `OvertakenError` if the set no longer shall run it.
+        Raises `NotStartedError` if no replica that is missing ever ran it, for want of the image, of a node or of
+        usable settings, and `OvertakenError` if the set no longer shall run it.
         """
         pulled = time.monotonic()
         end = pulled + seconds
@@ -57,8 +58,7 @@ class Rollout:
             self._check(pods, now - pulled)
             left = end - now
             if left <= 0:
-                kind = NotReadyError if any(map(has_run, pods)) else NotStartedError
-                raise kind(self._explain(f"{progress(found)} in {seconds:g} s", pods))
+                raise self._failure(f"{progress(found)} in {seconds:g} s", pods)
             self.objects.await_change(STATEFUL_SET, found, min(left, LOOK_SECONDS))
 
     def delete_stuck(self, image: str) -> None:
@@ -99,10 +99,14 @@ class Rollout:
     def _check(self, pods: list[Manifest], unpulled_seconds: float) -> None:
         """Raise if waiting on is of no use."""
         for reason in (reason for pod in pods for reason in hopeless(pod)):
-            raise NotReadyError(self._explain(reason, pods))
+            raise self._failure(reason, pods)
         for reason in (reason for pod in pods for reason in unpulled(pod)):
             if unpulled_seconds >= self.pull_timeout:
                 raise NotStartedError(self._explain(reason, pods))
+
+    def _failure(self, reason: str, pods: list[Manifest]) -> NotReadyError:
+        kind = NotReadyError if any(map(is_to_blame, pods)) else NotStartedError
+        return kind(self._explain(reason, pods))
 
     def _explain(self, reason: str, pods: list[Manifest]) -> str:
         told = "\n".join(part for pod in pods for part in self._told(pod)) or "no pod of the new image exists"
@@ -150,9 +154,11 @@ def unpulled(pod: Manifest) -> Iterator[str]:
             yield f"pod {pod['metadata']['name']}: {waiting.get('message') or waiting['reason']}"
 
 
-def has_run(pod: Manifest) -> bool:
-    """Whether a container of a pod was ever started, so that what it does is its image's doing."""
-    states = [{**container.get("lastState", {}), **container.get("state", {})} for container in statuses(pod)]
+def is_to_blame(pod: Manifest) -> bool:
+    """Whether a container of a pod was ever started, and none said that it was given what it cannot use."""
+    states = [container.get(name, {}) for container in statuses(pod) for name in ("lastState", "state")]
+    if any(state.get("terminated", {}).get("exitCode") == SURROUNDINGS for state in states):
+        return False
     return any("running" in state or "terminated" in state for state in states)
 
 

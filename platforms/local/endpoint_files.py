@@ -22,7 +22,7 @@ from platforms.settings import Settings
 from platforms.values import EndpointSpec, Environment
 
 State = Literal["starting", "ready", "failed", "unstarted"]
-"""`unstarted` is a wish that failed before its image ran, for want of a port or of packages: no verdict on it."""
+"""`unstarted` is a wish that failed for want of a port, packages or usable settings: no verdict on its image."""
 Content = TypeVar("Content")
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from platforms.errors import NotReadyError, NotStartedError
 from platforms.local import backoff, service_log
 from platforms.local.pulse import Pulse
+from scoring_service.exit_codes import SURROUNDINGS
 
 LAST_LINES: Final = 20
 SOON_SECONDS: Final = 10.0
@@ -57,7 +58,10 @@ class Replica:
         return self._process.pid if running and self._process else None
 
     async def start(self) -> None:
-        """Start and keep alive; raises `NotReadyError` with the last log lines if it is not ready in time."""
+        """Start and keep alive; raises `NotReadyError` with the last log lines if it is not ready in time.
+
+        Raises `NotStartedError` if that was not the image's fault.
+        """
         await self._spawn()
         self._keeper = asyncio.create_task(self._keep())
 
@@ -86,8 +90,12 @@ class Replica:
         if reason:
             await self._end(signal.SIGKILL)
             told = service_log.last_lines(self._log, offset, LAST_LINES)
-            raise NotReadyError(f"replica {self.name} {reason}; its last lines in {self._log}:\n{told}")
+            raise self._failure(f"replica {self.name} {reason}; its last lines in {self._log}:\n{told}")
         self.ready = True
+
+    def _failure(self, told: str) -> NotReadyError:
+        ended = self._process.returncode if self._process else None
+        return NotStartedError(told) if ended == SURROUNDINGS else NotReadyError(told)
 
     def _forget_pulse(self) -> None:
         if self._pulse is not None:

@@ -7,9 +7,6 @@ from zlib import crc32
 
 import pytest
 
-from scoring_service.context import Context
-from scoring_service.recording import Recorder
-from scoring_service.settings import Settings, SettingsError
 from tests.scoring_service.contexts import NAMES, ROW
 from tests.scoring_service.serving import Answer, Running, message, records, running
 
@@ -91,9 +88,15 @@ def test_redacted_features_are_left_out(context: Path, tmp_path: Path) -> None:
     assert record["inputs"] == [dict(list(zip(NAMES, ROW, strict=True))[2:])]
 
 
-def test_unknown_features_cannot_be_redacted(context: Path) -> None:
-    with pytest.raises(SettingsError, match=r"SCORING_LOG_REDACT names \['name'\]"):
-        Recorder(Context.load(context), Settings(keys_file="-", log_redact="sex,name"), None)
+def test_features_of_another_recipe_are_warned_of_and_keep_nobody_from_starting(
+    context: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(context, tmp_path, log_redact="sex,name") as service:
+        service.ask(SCORE)
+    assert "sex" not in records(tmp_path)[0]["inputs"][0]
+    (warning,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert warning["level"] == "warning"
+    assert "SCORING_LOG_REDACT names ['name']" in warning["message"]
 
 
 def test_without_a_log_folder_nothing_is_logged(context: Path, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from scoring_service.__main__ import main
+from scoring_service.exit_codes import IMAGE, SURROUNDINGS
 from tests.scoring_service.contexts import ROW, make_context
 from tests.scoring_service.serving import KEY, message, parse, read_all, read_answer, records
 
@@ -219,20 +221,37 @@ def _await_more(answers: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "named"),
+    ("values", "named", "code"),
     [
-        ({"KEYS_FILE": "/nowhere/keys"}, "/nowhere/keys cannot be read"),
-        ({"KEYS_FILE": ""}, "SCORING_KEYS_FILE is not set"),
-        ({"CONTEXT": "/nowhere"}, "manifest.json"),
-        ({"PORT": "many"}, "SCORING_PORT"),
-        ({"LOG_DIR": "/proc/nowhere"}, "SCORING_LOG_DIR"),
+        ({"KEYS_FILE": "/nowhere/keys"}, "/nowhere/keys cannot be read", SURROUNDINGS),
+        ({"KEYS_FILE": ""}, "SCORING_KEYS_FILE is not set", SURROUNDINGS),
+        ({"CONTEXT": "/nowhere"}, "manifest.json", IMAGE),
+        ({"PORT": "many"}, "SCORING_PORT", SURROUNDINGS),
+        ({"LOG_DIR": "/proc/nowhere"}, "SCORING_LOG_DIR", SURROUNDINGS),
     ],
 )
-def test_does_not_start_and_says_why(context: Path, tmp_path: Path, values: dict[str, str], named: str) -> None:
-    given = environ(tmp_path, **{"CONTEXT": str(context), **values})
-    done = subprocess.run([sys.executable, "-m", "scoring_service"], env=given, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert named in done.stderr
+def test_does_not_start_and_says_why_and_whose_fault_it_is(
+    context: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    values: dict[str, str],
+    named: str,
+    code: int,
+) -> None:
+    monkeypatch.setattr(os, "environ", environ(tmp_path, **{"CONTEXT": str(context), **values}))
+    assert main() == code
+    told = json.loads(capsys.readouterr().err)
+    assert told["message"].startswith("does not start: ")
+    assert named in told["message"]
+
+
+def test_a_port_that_is_taken_is_not_the_images_fault(context: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = environ(tmp_path, CONTEXT=str(context), PORT=str(taken.getsockname()[1]))
+        done = subprocess.run([sys.executable, "-m", "scoring_service"], env=given, capture_output=True, text=True)
+    assert done.returncode == SURROUNDINGS
+    assert "Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -243,5 +262,5 @@ def test_a_changed_model_never_becomes_ready(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "scoring_service"], cwd=folder, env=environ(tmp_path), capture_output=True, text=True
     )
-    assert done.returncode == 1
+    assert done.returncode == IMAGE
     assert "model/weights.json" in done.stderr

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from azure.mgmt.containerinstance.models import ContainerGroup
 from pydantic import SecretStr
 
 from platforms.azure.container_group import dns_label
-from platforms.azure.container_instances import ContainerInstances
+from platforms.azure.container_instances import ContainerInstances, is_to_blame
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.values import EndpointSpec, Image
@@ -103,6 +104,15 @@ def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_li
     assert not isinstance(raised.value, NotStartedError)
     assert bench.endpoints.status(bench.recipe, "qa") == before
     assert bench.predict(before) == 1.0
+
+
+@pytest.mark.parametrize(("code", "blamed"), [(1, True), (78, False)])
+def test_who_ends_for_its_surroundings_is_not_to_blame(code: int, blamed: bool) -> None:
+    ended, waiting = ({"state": state, "exitCode": code} for state in ("Terminated", "Waiting"))
+    view = {"restartCount": 3, "currentState": waiting, "previousState": ended}
+    parts = {"name": "scoring", "properties": {"image": "i", "instanceView": view}}
+    group = ContainerGroup.deserialize({"properties": {"provisioningState": "Succeeded", "containers": [parts]}})
+    assert is_to_blame(group) is blamed
 
 
 def test_an_image_that_cannot_be_pulled_leaves_nothing_if_nothing_served(bench: AciBench) -> None:

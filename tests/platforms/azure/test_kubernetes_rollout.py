@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import pytest
 
+from platforms.azure.kubernetes_objects import Objects
+from platforms.azure.kubernetes_rollout import Rollout
 from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.values import EndpointSpec
 from tests.platforms.azure.aks_bench import AksBench
 from tests.platforms.azure.endpoint_bench import Load
 from tests.waiting import wait_for
+
+
+class Silent:
+    """Objects of a cluster that tells nothing of its pods."""
+
+    def list(self, *of: object, **selectors: str) -> list[object]:
+        return []
+
+    def logs(self, *of: object) -> str:
+        return ""
 
 
 def test_a_second_apply_changes_nothing_and_a_new_image_replaces_one_after_the_other(
@@ -37,6 +50,17 @@ def test_an_image_that_does_not_start_is_undone_and_told_with_events_and_last_li
     assert load.errors == []
     assert set(load.answers) == {1.0}
     assert aks_pair.predict(aks_pair.endpoints.apply(aks_pair.spec(3))) == 3.0
+
+
+@pytest.mark.parametrize(("code", "blamed"), [(1, True), (78, False)])
+def test_who_ends_for_its_surroundings_is_not_to_blame(code: int, blamed: bool) -> None:
+    ended = {"terminated": {"exitCode": code}}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    parts = {"name": "scoring", "ready": False, "restartCount": 3, "state": waiting, "lastState": ended}
+    pod = {"metadata": {"name": "p"}, "status": {"containerStatuses": [parts]}}
+    with pytest.raises(NotReadyError, match="pod p: scoring ended 4 times") as raised:
+        Rollout(cast(Objects, Silent()), "n", "set", "image")._check([pod], 0.0)
+    assert isinstance(raised.value, NotStartedError) is not blamed
 
 
 @pytest.mark.long

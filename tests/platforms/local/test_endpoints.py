@@ -61,6 +61,17 @@ def test_a_broken_image_leaves_what_serves(bench: Bench) -> None:
         assert bench.predict(bench.endpoints.apply(bench.spec(3))) == 3.0
 
 
+def test_settings_that_no_replica_can_start_with_are_no_verdict_on_the_image(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench.supervised():
+        with monkeypatch.context() as patched:
+            patched.setenv("SCORING_LOG_SAMPLE", "many")
+            with pytest.raises(NotStartedError, match=r"(?s)nothing serves.*SCORING_LOG_SAMPLE: Expected `float`"):
+                bench.endpoints.apply(bench.spec(1))
+        assert bench.predict(bench.endpoints.apply(bench.spec(1))) == 1.0
+
+
 def test_an_error_that_nobody_foresaw_fails_one_wish_and_not_the_next(bench: Bench) -> None:
     errors = [RuntimeError("can't start new thread")]
 
