@@ -17,15 +17,15 @@ from tests.tasks.made import RECIPE, make_outputs
 SINGLE = {"relative": 1e-5, "absolute": 1e-3}
 
 
-def check(folder: Path, monkeypatch: pytest.MonkeyPatch, version: int = 3) -> None:
-    """Test a service that serves version 3 of the model in `folder`."""
+def check(folder: Path, monkeypatch: pytest.MonkeyPatch, version: int = 3, **limits: int) -> None:
+    """Test a service with these limits that serves version 3 of the model in `folder`."""
     assemble(folder / "context", RECIPE, folder / "job")
     platform = SimpleNamespace(
         secrets=SimpleNamespace(get=lambda name: f"default {KEY}"),
         registry=SimpleNamespace(outputs=lambda recipe, number: folder / "job"),
     )
     monkeypatch.setattr(contract, "current", lambda: platform)
-    with running(folder / "context", folder / "logs") as service:
+    with running(folder / "context", folder / "logs", None, **limits) as service:
         status = EndpointStatus(
             RECIPE, "qa", f"http://127.0.0.1:{service.port}", 3, Image("diabetes:3-d1", "d1"), True
         )
@@ -41,6 +41,21 @@ def test_the_requests_of_the_tests_can_be_told_apart_in_the_log(
     assert ids
     assert len(set(ids)) == len(ids)
     assert all(name.startswith("api-test-local-qa-") for name in ids)
+
+
+@pytest.mark.parametrize("limits", [{"max_rows": 7}, {"max_body_bytes": 1500}])
+def test_the_limits_of_the_service_are_not_held_against_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    make_outputs(tmp_path / "job")
+    check(tmp_path, monkeypatch, **limits)
+    assert sum(len(record["inputs"]) for record in records(tmp_path / "logs")) == 60
+
+
+def test_a_service_that_takes_no_row_at_all_is_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_outputs(tmp_path / "job")
+    with pytest.raises(contract.ContractError, match="holdout rows from 0 answered 413"):
+        check(tmp_path, monkeypatch, max_body_bytes=100)
 
 
 def test_every_difference_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
