@@ -18,7 +18,7 @@ def release(
 ) -> State:
     """Build the scoring image, test it in qa, then in prod, and make the model the champion.
 
-    Without `model_version` the newest is released. A version overtaken by a newer one ends
+    Without `model_version` the newest is released. A version overtaken by a newer one that has not failed ends
     `Cancelled(name="Superseded")`; one whose champion changed since its verdict is judged again and may end
     `Cancelled(name="NotPromoted")`. `force` releases in spite of both; `reason` then tells the journal who wanted it
     and why.
@@ -47,8 +47,8 @@ def _refuse(model: ModelVersion, champion: int | None) -> State | None:
     """The end state of a model version that must not go to production any more."""
     if champion == model.version:
         return None  # An earlier run was killed between the champion's move and its entry in the journal.
-    newest = registration.find_model(model.recipe)
-    if newest.version != model.version:
+    newest = facts.newest_standing(model.recipe)
+    if newest and newest.version > model.version:
         registration.record_superseded(model, newest.version)
         return Cancelled(name="Superseded", message=f"model version {newest.version} is newer")
     if champion == registration.compared_with(model) or registration.was_forced(model):

@@ -5,7 +5,7 @@ Runs and events may be lost; these answers rest on durable entries only, so ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from platforms import journal
 from platforms.selection import current
@@ -14,7 +14,10 @@ from platforms.values import EndpointSpec, Environment, JournalEntry, ModelVersi
 JUDGED = ("registered", "rejected", "forced")
 FAILED = ("rejected in qa", "rejected in prod")
 """Actions of a release whose endpoint failed its tests."""
-CONCLUDED = (*FAILED, "rejected", "superseded")
+LOST = (*FAILED, "rejected")
+"""Actions after which a model version goes to production only if a person says so."""
+SUPERSEDED = "superseded"
+CONCLUDED = (*LOST, SUPERSEDED)
 
 
 def judgements(recipe: str) -> Iterator[JournalEntry]:
@@ -36,19 +39,39 @@ def data_version(entry: JournalEntry) -> int:
 
 def conclusion(recipe: str, version: int) -> JournalEntry | None:
     """The entry that ended the release of a model version, None while it is still to come."""
-    return _conclusions(recipe).get(version)
+    return _conclusions(current().journal.entries(recipe)).get(version)
 
 
 def unreleased(recipe: str) -> list[ModelVersion]:
-    """The model versions whose release is still to come, or was killed after the champion had moved."""
-    concluded, champion = _conclusions(recipe), current().registry.champion(recipe)
-    lost = {champion.version} if champion and not is_released(champion) else set()
-    return [model for model in current().registry.versions(recipe) if model.version not in concluded.keys() - lost]
+    """The model versions whose release is still to come, or to come again.
+
+    It was killed after the champion had moved, or ended because of a newer version that has failed or lost since.
+    """
+    registry, entries = current().registry, current().journal.entries(recipe)
+    models, champion, concluded = registry.versions(recipe), registry.champion(recipe), _conclusions(entries)
+    again = {champion.version} if champion and not is_released(champion) else set()
+    newest = _newest_standing(models, entries)
+    if newest and newest.version in concluded and concluded[newest.version].action == SUPERSEDED:
+        again.add(newest.version)
+    return [model for model in models if model.version not in concluded.keys() - again]
 
 
-def _conclusions(recipe: str) -> dict[int, JournalEntry]:
+def newest_standing(recipe: str) -> ModelVersion | None:
+    """The newest model version that has neither failed its release nor lost against a champion, None without one.
+
+    One that was in production once stays standing.
+    """
+    return _newest_standing(current().registry.versions(recipe), current().journal.entries(recipe))
+
+
+def _newest_standing(models: Sequence[ModelVersion], entries: Sequence[JournalEntry]) -> ModelVersion | None:
+    lost = {version for version, entry in _conclusions(entries).items() if entry.action in LOST}
+    lost -= {entry.model_version for entry in entries if _is_release(entry)}
+    return next((model for model in reversed(models) if model.version not in lost), None)
+
+
+def _conclusions(entries: Iterable[JournalEntry]) -> dict[int, JournalEntry]:
     """The newest entry that ended a release, by model version."""
-    entries = current().journal.entries(recipe)
     return {entry.model_version: entry for entry in entries if entry.model_version and _concludes(entry)}
 
 

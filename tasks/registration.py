@@ -7,7 +7,7 @@ from prefect import task
 from platforms.errors import NotFoundError
 from platforms.selection import current
 from platforms.values import ModelVersion
-from tasks import lineage
+from tasks import facts, lineage
 from tasks.evaluation import Verdict, numbers
 from tasks.run import run_id
 from tasks.training import Candidate
@@ -79,7 +79,7 @@ def record_superseded(model: ModelVersion, newer: int) -> None:
     """Write into the journal that a newer version was registered before this one's release."""
     current().journal.append(
         model.recipe,
-        "superseded",
+        facts.SUPERSEDED,
         reason=f"model version {newer} is newer",
         flow_run=run_id(),
         model_version=model.version,

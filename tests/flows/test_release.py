@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from flows.release import release
+from flows.release import _refuse, release
 from flows.retrain import retrain
 from platforms.platform import Platform
 from tasks import reconciling
@@ -72,6 +72,10 @@ def test_an_overtaken_version_is_superseded(loop_platform: Platform, data: int) 
     retrain(return_state=True)
     assert release(model_version=1, return_state=True).name == "Superseded"
     assert loop_platform.endpoints.status("diabetes", "prod") is None
+    loop_platform.journal.append("diabetes", "rejected in qa", reason="r", flow_run="f", model_version=2)
+    assert [want.value for want in reconciling.missing("diabetes")] == [1]
+    assert _refuse(loop_platform.registry.get("diabetes", 1), None) is None
+    assert _refuse(loop_platform.registry.get("diabetes", 2), None) is None
 
 
 @pytest.mark.long
