@@ -14,25 +14,30 @@ from tasks.run import MODEL, locked, tag_run
 
 @flow(name="release", flow_run_name="{recipe}")
 def release(
-    recipe: str = "diabetes", model_version: int | None = None, force: bool = False, reason: str = ""
+    recipe: str = "diabetes",
+    model_version: int | None = None,
+    force: bool = False,
+    reason: str = "",
+    rebuild: bool = False,
 ) -> State:
     """Build the scoring image, test it in qa, then in prod, and make the model the champion.
 
     Without `model_version` the newest is released. A version overtaken by a newer one that has not failed ends
     `Cancelled(name="Superseded")`; one whose champion changed since its verdict is judged again and may end
     `Cancelled(name="NotPromoted")`. `force` releases in spite of both; `reason` then tells the journal who wanted it
-    and why.
+    and why. A version that was in production before comes back by the image of then; `rebuild` makes one with the
+    scoring service, schema and packages of now, also for the version that is in production.
     """
     with archived(recipe), locked(recipe, "release"):
         model = registration.find_model(recipe, model_version)
         tag_run(MODEL, model.version)
         champion = registration.champion_version(recipe)
-        if facts.is_released(model):
+        if facts.is_released(model) and not rebuild:
             return Completed(name="Released", message=f"{recipe} {model.version} is in production already")
         if refusal := None if force else _refuse(model, champion):
             return refusal
         forced = f", forced: {reason or 'force=True without a reason'}" if force else ""
-        image = packaging.build_image(model)
+        image = packaging.build_image(model, rebuild)
         qa = deployment.deploy(model, image, "qa")
         deployment.record_release(model, qa, f"passed the API tests in qa{forced}")
         deployment.rest(model, qa)

@@ -174,6 +174,10 @@ class ImageBuilder(Protocol):
         """
         ...
 
+    def exists(self, image: Image) -> bool:
+        """Whether the image was built and still is there."""
+        ...
+
 
 class Endpoints(Protocol):
     """Where images serve: desired state in, observed state out."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from platforms import journal
 from platforms.selection import current
-from platforms.values import EndpointSpec, Environment, JournalEntry, ModelVersion
+from platforms.values import EndpointSpec, Environment, Image, JournalEntry, ModelVersion
 
 JUDGED = ("registered", "rejected", "forced")
 FAILED = ("rejected in qa", "rejected in prod")
@@ -93,6 +93,13 @@ def is_released(model: ModelVersion) -> bool:
         return False
     releases = [entry for entry in current().journal.entries(model.recipe) if _is_release(entry)]
     return bool(releases) and releases[-1].model_version == model.version
+
+
+def image_in_production(model: ModelVersion) -> Image | None:
+    """The image by which a model version was in production last, None if it never was."""
+    releases = [entry for entry in current().journal.entries(model.recipe) if _is_release(entry)]
+    images = [entry.image for entry in releases if entry.model_version == model.version and entry.image]
+    return Image.parse(images[-1]) if images else None
 
 
 def serving(recipe: str, environment: Environment) -> EndpointSpec | None:

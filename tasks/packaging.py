@@ -22,6 +22,7 @@ from prefect import task
 from platforms.pins import pins
 from platforms.selection import current
 from platforms.values import Image, ModelVersion
+from tasks import facts
 from tasks.run import run_logger
 from tasks.shipper_context import copy_shipper
 from training import outputs
@@ -35,9 +36,16 @@ SERVICE_PACKAGES: Final = ("httptools", "msgspec", "numpy", "uvloop")
 
 
 @task
-def build_image(model: ModelVersion) -> Image:
-    """Assemble the image's context and build it, once per digest."""
+def build_image(model: ModelVersion, anew: bool = False) -> Image:
+    """The image by which the model version was in production last, if it is still there.
+
+    Otherwise, or `anew`, one with the schema, service and packages of now, which is built once per digest.
+    """
     platform = current()
+    served = facts.image_in_production(model)
+    if served and not anew and platform.images.exists(served):
+        run_logger().info("%s %d is released by the image of before, %s", model.recipe, model.version, served.name)
+        return served
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder) / "context"
         assemble(context, model.recipe, platform.registry.outputs(model.recipe, model.version))

@@ -57,10 +57,19 @@ class AzureImages:
         """
         image = image_of(context, recipe, model_version)
         with translated(f"build of image {image.name} in registry {self._settings.registry}"):
-            if not self._is_available(image):
+            if not self.exists(image):
                 run = self._run(image, context, Lines(on_line))
                 self._record(image, run.properties.output_images[0].digest)
         return image
+
+    def exists(self, image: Image) -> bool:
+        """Whether the image was built, and the registry was not told to purge it since."""
+        try:
+            reference = self.pull_reference(image)
+        except NotFoundError:
+            return False
+        with translated(f"image {image.name} in registry {self._settings.registry}"):
+            return self._manifests.exists(_repository(image), reference.partition("@")[2])
 
     def pull_reference(self, image: Image) -> str:
         """Where a container pulls the image from, by its manifest's digest; raises `NotFoundError`."""
@@ -72,14 +81,6 @@ class AzureImages:
                 f"image {image.name} was never built in registry {self._settings.registry}: "
                 "release its model version again"
             ) from None
-
-    def _is_available(self, image: Image) -> bool:
-        """Whether the image was built, and the registry was not told to purge it since."""
-        try:
-            reference = self.pull_reference(image)
-        except NotFoundError:
-            return False
-        return self._manifests.exists(_repository(image), reference.partition("@")[2])
 
     def _record(self, image: Image, manifest: str) -> None:
         reference = f"{self._settings.registry}.azurecr.io/{_repository(image)}@{manifest}"

@@ -39,12 +39,19 @@ class LocalImages:
         """Keep the context and make its environment; raises `PlatformError` if it is not what its manifest says."""
         image = image_of(context, recipe, model_version)
         python = environment(self._envs, context / REQUIREMENTS)
-        folder = self._images / names.checked("recipe", recipe) / image.digest[:SHORT]
+        folder = self._folder(image)
         if not folder.exists():
             _keep(context, folder, python)
         if self._engine != "process":
             _build_oci(self._engine, folder, image.name, on_line)
         return image
+
+    def exists(self, image: Image) -> bool:
+        """Whether the image was built and still is there."""
+        return self._folder(image).exists()
+
+    def _folder(self, image: Image) -> Path:
+        return self._images / names.checked("recipe", image.name.partition(":")[0]) / image.digest[:SHORT]
 
     def locate(self, image: str) -> tuple[Path, Path]:
         """Context folder and python of an image, by name, reference or digest; raises `NotFoundError`."""

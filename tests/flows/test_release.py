@@ -7,8 +7,10 @@ import pytest
 
 from flows.release import _refuse, release
 from flows.retrain import retrain
+from platforms.errors import PlatformError
 from platforms.platform import Platform
-from tasks import reconciling
+from platforms.values import Image, ModelVersion
+from tasks import packaging, reconciling
 from tests.flows.conftest import ScriptedCompute
 from training import outputs
 
@@ -20,7 +22,9 @@ def served_version(platform: Platform, environment: str) -> int | None:
     return status.model_version if status else None
 
 
-def test_a_registered_model_answers_in_production(loop_platform: Platform, data: int) -> None:
+def test_a_registered_model_answers_in_production(
+    loop_platform: Platform, data: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     retrain(return_state=True)
     state = release(return_state=True)
     assert state.name == "Released"
@@ -43,6 +47,12 @@ def test_a_registered_model_answers_in_production(loop_platform: Platform, data:
     assert answer.status_code == 200
     assert release(return_state=True).message == "diabetes 1 is in production already"
     assert reconciling.missing("diabetes") == []
+
+    def build(model: ModelVersion, anew: bool) -> Image:
+        raise PlatformError(f"version {model.version} is built anew: {anew}")
+
+    monkeypatch.setattr(packaging, "build_image", build)
+    assert "version 1 is built anew: True" in str(release(rebuild=True, return_state=True).message)
 
 
 def test_a_model_that_answers_otherwise_than_it_trained_leaves_production_alone(

@@ -113,7 +113,9 @@ def test_an_image_that_was_purged_is_built_again(
     image = images.build(context, "diabetes", 1)
     if not recorded:
         workspace.lose_record(image)
+    assert images.exists(image) is recorded
     store.purge(f"ridgelineoffline.azurecr.io/{image.name}")
+    assert not images.exists(image)
     assert images.build(context, "diabetes", 1) == image
     assert store.locate(images.pull_reference(image))
     assert store.pushes.count(image.name) == 2

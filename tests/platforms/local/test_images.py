@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_a_digest_is_built_once(images: LocalImages, tmp_path: Path) -> None:
     other = images.build(bare_context(tmp_path / "three", intercept=2.0), "diabetes", 3)
     assert images.locate(other.name)[0] != folder
     assert images.locate(other.name)[1] == python
+
+
+def test_an_image_exists_from_its_build_until_its_folder_is_deleted(images: LocalImages, tmp_path: Path) -> None:
+    image = images.build(bare_context(tmp_path / "context"), "diabetes", 1)
+    assert images.exists(image)
+    assert not images.exists(Image("diabetes:1-0123456789ab", "0123456789ab" + "0" * 52))
+    shutil.rmtree(images.locate(image.name)[0])
+    assert not images.exists(image)
 
 
 def test_files_are_read_only_and_service_code_is_compiled(images: LocalImages, tmp_path: Path) -> None:
