@@ -22,7 +22,8 @@ LAST_LINES: Final = 20
 def arguments(job: TrainingJob) -> list[str]:
     """The arguments of `python -m training` that say what to do; the places, `--table` and `--out`, are missing."""
     parameters = [f"--param={name}={value}" for name, value in job.parameters.items()]
-    return ["--recipe", job.recipe, "--dataset-version", str(job.dataset_version), *parameters]
+    code = [f"--code={name}={value}" for name, value in job.code.items()]
+    return ["--recipe", job.recipe, "--dataset-version", str(job.dataset_version), *parameters, *code]
 
 
 def unheard(line: str) -> None:

@@ -36,7 +36,7 @@ class DatasetVersion:
 class TrainingJob:
     """One training run on the compute, pinned to a dataset version. `name` is its identity: run twice, done once.
 
-    `tags` are what people find it by where it runs.
+    `tags` are what people find it by where it runs; `code` is what it runs with, which the job notes in its result.
     """
 
     name: str
@@ -44,6 +44,7 @@ class TrainingJob:
     dataset_version: int
     parameters: Mapping[str, Parameter]
     tags: Mapping[str, str] = field(default_factory=dict, compare=False)
+    code: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def train_candidate(
     platform, logger = current(), run_logger()
     shared = automatic and not parameters
     name = f"{data.recipe}-data-{data.version}" if shared else f"{data.recipe}-{run_id()}-data-{data.version}"
-    job = TrainingJob(name, data.recipe, data.version, dict(parameters or {}), {"flow_run": run_id()})
+    asked = dict(parameters or {})
+    job = TrainingJob(name, data.recipe, data.version, asked, {"flow_run": run_id()}, lineage.code())
     with archive.file_of(data.recipe, "training.log").open("w", encoding="utf-8", buffering=1) as log:
 
         def on_line(line: str) -> None:
@@ -57,8 +58,8 @@ def train_candidate(
 
         folder = platform.compute.run(job, on_line, lambda status: logger.info("%s", status))
     metrics = json.loads((folder / outputs.METRICS).read_text())
-    used = json.loads((folder / outputs.RESULT).read_text())["parameters"]
+    result = json.loads((folder / outputs.RESULT).read_text())
     usage = Usage.read(folder)
-    tags = lineage.tags(data, name, used, metrics, run_id()) | (usage.tags() if usage else {})
+    tags = lineage.tags(data, name, result, metrics, run_id()) | (usage.tags() if usage else {})
     page = platform.registry.record(job, folder, tags)
     return Candidate(job, folder, metrics, tags, usage, page)

@@ -64,6 +64,7 @@ def _run(asked: arguments.Arguments) -> None:
         "recipe": recipe.name,
         "dataset_version": asked.dataset_version,
         "parameters": dict(parameters),
+        "code": {name: value for name, _, value in (text.partition("=") for text in asked.code)},
         "metrics": measured,
         "started": started.isoformat(),
         "seconds": round(time.monotonic() - clock, 3),

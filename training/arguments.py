@@ -17,13 +17,14 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 @dataclass(frozen=True)
 class Arguments:
-    """The command line; `parameters` are the `NAME=VALUE` texts as given."""
+    """The command line; `parameters` and `code` are the `NAME=VALUE` texts as given."""
 
     recipe: str
     dataset_version: int
     out: Path
     table: str
     parameters: tuple[str, ...]
+    code: tuple[str, ...]
 
 
 def read(argv: Sequence[str]) -> Arguments:
@@ -34,11 +35,12 @@ def read(argv: Sequence[str]) -> Arguments:
     add("--dataset-version", required=True, type=int, metavar="N", help="version of the recipe's table")
     add("--out", required=True, type=Path, metavar="DIR", help="folder for the outputs; result.json is written last")
     add("--param", action="append", default=[], metavar="NAME=VALUE", help="repeat for each parameter")
+    add("--code", action="append", default=[], metavar="NAME=VALUE", help="what the code is; noted in the result")
     add("--table", metavar="URI", help="Delta table; default $RIDGELINE_STATE/tables/<recipe>")
     found = parser.parse_args(argv)
     state = os.environ.get("RIDGELINE_STATE") or ".ridgeline/state"
     table = found.table or str(Path(state, "tables", found.recipe))
-    return Arguments(found.recipe, found.dataset_version, found.out, table, tuple(found.param))
+    return Arguments(found.recipe, found.dataset_version, found.out, table, tuple(found.param), tuple(found.code))
 
 
 def parameters(recipe: Recipe, texts: Sequence[str]) -> Mapping[str, Parameter]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from platforms.jobs import LAST_LINES, Lines, Usage, arguments, failure
@@ -29,6 +30,7 @@ def test_a_failure_ends_with_the_last_lines() -> None:
 
 def test_the_arguments_say_what_to_do() -> None:
     assert arguments(JOB) == ["--recipe", "r", "--dataset-version", "7", "--param=alpha=0.4"]
+    assert arguments(replace(JOB, code={"git_tree": "clean"}))[5:] == ["--code=git_tree=clean"]
 
 
 def test_usage_is_kept_with_the_outputs(tmp_path: Path) -> None:

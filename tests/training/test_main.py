@@ -36,10 +36,11 @@ def test_the_default_recipe_is_trained(
     monkeypatch.setenv("RIDGELINE_STATE", str(tmp_path / "state"))
     caplog.set_level(logging.INFO)
     asked = ["--recipe", "diabetes", "--dataset-version", "0", "--out", str(out), "--param", "alpha=0.5"]
-    assert job.main(asked) == 0
+    assert job.main([*asked, "--code", "git_tree=a=b"]) == 0
     assert "done" in caplog.text
     result = json.loads((out / outputs.RESULT).read_bytes())
     assert result["parameters"] == {"alpha": 0.5}
+    assert result["code"] == {"git_tree": "a=b"}
     assert result["form"] == "weights"
     assert result["rows"] == result["rows_train"] + result["rows_holdout"] == 442
     assert result["features"] == list(recipe.features)
