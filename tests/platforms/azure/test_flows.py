@@ -9,12 +9,16 @@ from prefect.settings import PREFECT_API_URL
 from flows.release import release
 from flows.retrain import retrain
 from flows.validate_data import validate_data
+from platforms.azure.secrets import VaultSecrets
 from platforms.platform import Platform
+from platforms.values import EndpointStatus, key_secret
+from tasks import reconciling
 from tests import leaks
 from tests.emulator.world import World
 from tests.flows.conftest import content, seed_csv
 from tests.platforms.azure import left_behind
 from tests.platforms.azure.faulty import every_service
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
 
@@ -40,9 +44,15 @@ def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: P
     assert prod is not None
     assert champion is not None
     assert (prod.model_version, champion.version, prod.ready) == (1, 1, True)
-    headers = {"authorization": f"Bearer {platform.secrets.get(prod.key_secret).split()[1]}"}
-    answer = httpx.post(f"{prod.url}/score", json={"data": [[0.01] * 10]}, headers=headers, trust_env=False)
-    assert answer.status_code == 200
+    key = platform.secrets.get(prod.key_secret).split()[1]
+    assert ask(prod, key) == 200
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+    for environment in reconciling.ENVIRONMENTS:
+        exchange(platform, key_secret("diabetes", environment))
+    assert reconciling.restore_endpoints.fn("diabetes") == ["qa", "prod"]
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+    wait_for(lambda: ask(prod, "exchanged-scoring-diabetes-prod") == 200)
+    assert ask(prod, key) == 401
     logs = [blob.path for blob in platform.storage.list("logs/diabetes/")]
     assert len([path for path in logs if path.endswith("flow.log")]) == 3
     assert any(b"training" in content(platform, path) for path in logs)
@@ -53,3 +63,16 @@ def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: P
     seen = {where.split("/")[0].split()[0] for where, _ in evidence}
     assert seen >= {"blob", "Prefect's", "resource", "object", "telemetry", "runtime"}
     assert leaks.told(secrets, evidence) == []
+
+
+def ask(status: EndpointStatus, key: str) -> int:
+    headers = {"authorization": f"Bearer {key}", "connection": "close"}
+    return httpx.post(
+        f"{status.url}/score", json={"data": [[0.01] * 10]}, headers=headers, trust_env=False
+    ).status_code
+
+
+def exchange(platform: Platform, secret: str) -> None:
+    """Store another key in the vault, as a person does."""
+    assert isinstance(platform.secrets, VaultSecrets)
+    platform.secrets._vault.set_secret(secret, f"second exchanged-{secret}\n")
