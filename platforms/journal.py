@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -56,11 +57,20 @@ class Lines(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Verified:
+    """The whole lines of a journal whose hashes fit, and the entries in them."""
+
+    content: bytes = b""
+    entries: tuple[JournalEntry, ...] = ()
+
+
 class HashedJournal:
-    """The journal port on lines."""
+    """The journal port on lines; each line is verified once, and again if anything before it was changed."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
+        self._verified: dict[str, _Verified] = {}
 
     def append(
         self,
@@ -111,13 +121,15 @@ class HashedJournal:
         return self._checked(recipe, self._lines.read(recipe))
 
     def _checked(self, recipe: str, content: bytes) -> list[JournalEntry]:
-        previous = GENESIS
-        found = []
-        for number, line in enumerate(whole(content).splitlines(), 1):
-            entry = self._check(recipe, number, line, previous)
-            found.append(entry)
-            previous = entry.hash
-        return found
+        kept, now = self._verified.get(recipe, _Verified()), whole(content)
+        if not now.startswith(kept.content):
+            kept = _Verified()
+        entries = list(kept.entries)
+        for line in now[len(kept.content) :].splitlines():
+            previous = entries[-1].hash if entries else GENESIS
+            entries.append(self._check(recipe, len(entries) + 1, line, previous))
+        self._verified[recipe] = _Verified(now, tuple(entries))
+        return entries
 
     def _check(self, recipe: str, number: int, line: bytes, previous: str) -> JournalEntry:
         try:

@@ -29,7 +29,8 @@ ENVIRONMENTS: tuple[Environment, ...] = ("qa", "prod")
 
 def missing(recipe: str) -> list[Want]:
     """The runs without which the recipe's facts contradict each other."""
-    return [*_unvalidated(recipe), *_unjudged(recipe), *_unreleased(recipe)]
+    entries = facts.read(recipe)
+    return [*_unvalidated(recipe), *_unjudged(recipe, entries), *_unreleased(recipe, entries)]
 
 
 def _unvalidated(recipe: str) -> Iterator[Want]:
@@ -37,17 +38,17 @@ def _unvalidated(recipe: str) -> Iterator[Want]:
         yield starting.validation(recipe, blob)
 
 
-def _unjudged(recipe: str) -> Iterator[Want]:
+def _unjudged(recipe: str, entries: facts.Entries) -> Iterator[Want]:
     try:
         newest = current().datasets.version(recipe)
     except NotFoundError:
         return
-    if newest.rows and newest.version > facts.judged_version(recipe):
+    if newest.rows and newest.version > facts.judged_version(recipe, entries):
         yield starting.judgement(recipe, newest.version)
 
 
-def _unreleased(recipe: str) -> Iterator[Want]:
-    for model in facts.unreleased(recipe):
+def _unreleased(recipe: str, entries: facts.Entries) -> Iterator[Want]:
+    for model in facts.unreleased(recipe, entries):
         yield starting.conclusion(recipe, model.version)
 
 
@@ -93,14 +94,16 @@ def restore_endpoints(recipe: str) -> list[Environment]:
             held.enter_context(locked(recipe, "release", wait=0))
         except ConflictError:
             return []
-        return [] if _is_releasing(recipe) else _restore_each(recipe)
+        # Only releases write what is asked here, and their lock is held: one look holds for both endpoints.
+        entries = facts.read(recipe)
+        return [] if _is_releasing(recipe, entries) else _restore_each(recipe, entries)
 
 
-def _restore_each(recipe: str) -> list[Environment]:
+def _restore_each(recipe: str, entries: facts.Entries) -> list[Environment]:
     restored, errors = list[Environment](), list[PlatformError]()
     for environment in ENVIRONMENTS:
         try:
-            if _restored(recipe, environment):
+            if _restored(recipe, environment, entries):
                 restored.append(environment)
         except PlatformError as error:
             errors.append(error)
@@ -109,12 +112,12 @@ def _restore_each(recipe: str) -> list[Environment]:
     return restored
 
 
-def _is_releasing(recipe: str) -> bool:
-    return not all(starting.is_exhausted(want) for want in _unreleased(recipe))
+def _is_releasing(recipe: str, entries: facts.Entries) -> bool:
+    return not all(starting.is_exhausted(want) for want in _unreleased(recipe, entries))
 
 
-def _restored(recipe: str, environment: Environment) -> bool:
-    endpoints, wanted = current().endpoints, facts.serving(recipe, environment)
+def _restored(recipe: str, environment: Environment, entries: facts.Entries) -> bool:
+    endpoints, wanted = current().endpoints, facts.serving(recipe, environment, entries)
     if wanted is None or endpoints.is_applied(wanted):
         return False
     endpoints.apply(wanted)

@@ -2,16 +2,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import cast
+from unittest.mock import Mock
 
 import pytest
 
 from platforms.endpoint_keys import digest, ensure_keys
 from platforms.errors import ConflictError, PlatformError
 from platforms.platform import Platform
-from platforms.protocols import Endpoints, Secrets
+from platforms.protocols import Endpoints, Journal, Registry, Secrets
 from platforms.settings import Settings
-from platforms.values import EndpointSpec, EndpointStatus, Environment, Image, key_secret
-from tasks import deployment, facts, reconciling
+from platforms.values import (
+    DatasetVersion,
+    EndpointSpec,
+    EndpointStatus,
+    Environment,
+    Image,
+    ModelVersion,
+    key_secret,
+)
+from tasks import deployment, facts, reconciling, starting
 from tests.tasks.test_deployment import MODEL
 
 IMAGE = Image("diabetes:3-a", "a" * 64)
@@ -69,3 +78,35 @@ def test_an_endpoint_that_cannot_be_put_right_is_told_and_keeps_no_other_from_it
     with pytest.raises(PlatformError, match="somebody changed qa endpoint of diabetes"):
         reconciling.restore_endpoints.fn("diabetes")
     assert given.keys["prod"] == digest("second new-key\n")
+
+
+@pytest.fixture
+def reads(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Reads of the journal, where a champion and a newer model wait for releases that failed too often."""
+    registry, datasets, entries = Mock(), Mock(), Mock(return_value=[])
+    registry.champion.return_value = ModelVersion("diabetes", 1, {})
+    registry.versions.return_value = [ModelVersion("diabetes", version, {}) for version in (1, 2)]
+    datasets.version.return_value = Mock(spec=DatasetVersion, rows=40, version=3)
+    changed = replace(
+        platform,
+        journal=cast(Journal, Mock(entries=entries)),
+        registry=cast(Registry, registry),
+        datasets=datasets,
+        endpoints=cast(Endpoints, Mock()),
+    )
+    for module in (facts, reconciling):
+        monkeypatch.setattr(module, "current", lambda: changed)
+    monkeypatch.setattr(starting, "is_exhausted", lambda _: True)
+    monkeypatch.setattr(reconciling, "locked", Mock(return_value=Mock(__enter__=Mock(), __exit__=Mock())))
+    return entries
+
+
+def test_one_look_at_what_is_missing_reads_the_journal_once(reads: Mock) -> None:
+    found = [(want.flow, want.value) for want in reconciling.missing("diabetes")]
+    assert found == [("retrain", 3), ("release", 1), ("release", 2)]
+    assert reads.call_count == 1
+
+
+def test_one_look_at_the_endpoints_reads_the_journal_once(reads: Mock) -> None:
+    assert reconciling.restore_endpoints.fn("diabetes") == []
+    assert reads.call_count == 1

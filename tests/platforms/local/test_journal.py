@@ -9,6 +9,7 @@ import pytest
 from platforms.errors import PlatformError
 from platforms.journal import HashedJournal
 from platforms.local.journal import file_journal
+from platforms.values import JournalEntry
 from tests.platforms.contracts.journal import JournalContract
 
 
@@ -47,6 +48,31 @@ def test_tampering_names_the_entry(tmp_path: Path, change: Callable[[list[bytes]
         journal.entries("r")
     with pytest.raises(PlatformError, match=rf"^entry {number} of the journal"):
         journal.append("r", "a", reason="", flow_run="f9")
+
+
+def test_only_new_lines_are_verified_unless_those_before_were_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = []
+    check = HashedJournal._check
+
+    def count(self: HashedJournal, recipe: str, number: int, line: bytes, previous: str) -> JournalEntry:
+        checked.append(number)
+        return check(self, recipe, number, line, previous)
+
+    monkeypatch.setattr(HashedJournal, "_check", count)
+    journal, file = filled(tmp_path)
+    before = journal.entries("r")
+    assert checked == [1, 2, 3]
+    file_journal(tmp_path).append("r", "next", reason="by another process", flow_run="f9")
+    assert journal.entries("r")[:3] == before
+    assert checked[-1] == 4
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"reason 1", b"reason X"))
+    with pytest.raises(PlatformError, match=r"^entry 2 of the journal"):
+        journal.entries("r")
+    file.write_bytes(whole)
+    assert len(journal.entries("r")) == 4
 
 
 def test_a_forged_hash_breaks_the_next_entry(tmp_path: Path) -> None:
