@@ -6,8 +6,12 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from platforms import races
+from platforms.errors import ConflictError
 
 TEMPORARY: Final = ".tmp-"
 """Names that begin so are half-written files; a crash may leave some, readers skip them."""
@@ -21,16 +25,59 @@ def temporary_beside(path: Path) -> Path:
 
 def write(path: Path, fill: Callable[[BinaryIO], object], mode: int = 0o644) -> None:
     """Write what `fill` puts into the file to disk, then give it the name `path`."""
-    temporary = temporary_beside(path)
+    temporary, opened = _opened_beside(path, mode)
     try:
-        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with opened as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with suppress(FileNotFoundError):  # Another one has moved the file on by now, and removed the folder.
+        sync_folder(path.parent)
+
+
+def _opened_beside(path: Path, mode: int) -> tuple[Path, BinaryIO]:
+    """A new temporary file, which keeps the folder of `path` from being removed."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, mode)
+
+    for _ in races.attempts():
+        with suppress(FileNotFoundError):  # Another one has removed the empty folder just now.
+            temporary = temporary_beside(path)
+            return temporary, open(temporary, "xb", opener=opener)
+    raise _removed(path.parent)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file another name, whose folder is created; raises `FileNotFoundError` if the file is gone."""
+    for _ in races.attempts():
+        try:
+            new.parent.mkdir(parents=True, exist_ok=True)
+            old.replace(new)
+            return
+        except FileNotFoundError:
+            if not old.exists():
+                raise
+    raise _removed(new.parent)
+
+
+def remove_empty(folder: Path, keep: Path) -> None:
+    """Remove a folder if it is empty, and then its parents, all of them below `keep`, which stays."""
+    while folder != keep and folder.is_relative_to(keep):
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def _removed(folder: Path) -> ConflictError:
+    return ConflictError(f"others remove {folder} as often as it is made: try again")
 
 
 def copy_folder(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from platforms import paths
 from platforms.errors import ConflictError, NotFoundError, PlatformError
@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     Blobs = list[Blob]
 
 
+LASTING: Final = 2
+"""Levels of folders that stay when they are empty: an area, and in it a recipe's, where people put files by hand."""
+
+
 class LocalStorage:
-    """The storage port on a folder; paths are relative to it, with `/` between their parts."""
+    """The storage port on a folder; paths are relative to it, with `/` between their parts.
+
+    As with blobs, a folder further below is there as long as something is in it.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
@@ -70,9 +77,8 @@ class LocalStorage:
         old, new = self._path(blob.path), self._path(target)
         found = self._blob(old)
         if found and found.etag == blob.etag:
-            new.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # Another one made the same move just now.
-                old.replace(new)
+                files.rename(old, new)
         elif found:
             raise _replaced(blob)
         moved = self._blob(new)
@@ -80,8 +86,10 @@ class LocalStorage:
             raise self._missing(blob.path)
         if found and moved.etag != blob.etag:
             # It was replaced between the look and the move: what came goes back, unless yet another one came.
-            new.unlink() if old.exists() else new.replace(old)
+            new.unlink() if old.exists() else files.rename(new, old)
+            self._tidy(new)
             raise _replaced(blob)
+        self._tidy(old)
         return moved
 
     def url(self, path: str) -> str:
@@ -104,6 +112,11 @@ class LocalStorage:
         except (IsADirectoryError, NotADirectoryError, FileExistsError):
             raise PlatformError(f"blob {path!r} cannot be stored: another blob takes part of its path") from None
         return self.stat(path)
+
+    def _tidy(self, gone: Path) -> None:
+        """Remove the folders that are empty since a file is gone: whoever watches an area looks into each."""
+        lasting = gone.relative_to(self._root).parts[:-1][:LASTING]
+        files.remove_empty(gone.parent, self._root.joinpath(*lasting))
 
     def _blob(self, file: Path) -> Blob | None:
         try:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from platforms.errors import ConflictError, PlatformError
+from platforms.local import files
 from platforms.local.storage import LocalStorage
 from tests.platforms.contracts.storage import StorageContract
 
@@ -70,3 +72,65 @@ def test_a_blob_is_no_folder_of_blobs(tmp_path: Path) -> None:
     for path in ("file/x", "folder"):
         with pytest.raises(PlatformError, match=f"blob '{path}' cannot be stored"):
             storage.write(path, b"")
+
+
+def test_a_folder_that_a_move_empties_is_removed_up_to_the_recipes(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    first, second = (storage.write(f"landing/r/a/b/{name}", b"") for name in "xy")
+    storage.move(first, "accepted/r/d/x")
+    assert (tmp_path / "landing/r/a/b").is_dir()
+    storage.move(second, "accepted/r/d/y")
+    assert [path.name for path in (tmp_path / "landing").rglob("*")] == ["r"]
+    storage.move(storage.write("landing/z", b""), "accepted/z")
+    assert (tmp_path / "landing").is_dir()
+
+
+def test_a_move_that_was_made_and_killed_leaves_no_folder_either(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    blob = storage.write("landing/r/a/x", b"")
+    storage.move(blob, "accepted/r/d/x")
+    (tmp_path / "landing/r/a").mkdir()
+    storage.move(blob, "accepted/r/d/x")
+    assert not (tmp_path / "landing/r/a").exists()
+
+
+def test_a_store_whose_folder_is_removed_in_between_makes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, beside = LocalStorage(tmp_path), files.temporary_beside
+
+    def removed(path: Path) -> Path:
+        monkeypatch.undo()
+        temporary = beside(path)
+        path.parent.rmdir()
+        return temporary
+
+    monkeypatch.setattr(files, "temporary_beside", removed)
+    assert storage.write("landing/r/a/x", b"1").size == 1
+
+
+def test_a_move_whose_target_folder_is_removed_in_between_makes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, replace = LocalStorage(tmp_path), Path.replace
+    blob = storage.write("quarantine/r/a/x", b"1")
+
+    def removed(self: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        target.parent.rmdir()
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", removed)
+    assert storage.move(blob, "accepted/r/b/x").path == "accepted/r/b/x"
+
+
+def test_stores_and_moves_race_for_one_folder(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+
+    def pass_through(number: int) -> None:
+        storage.move(storage.write(f"landing/r/a/{number}", b""), f"accepted/r/{number % 3}/{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(pass_through, range(60)))
+    assert len(storage.list("accepted")) == 60
+    assert [path.name for path in (tmp_path / "landing").rglob("*")] == ["r"]
