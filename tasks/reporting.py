@@ -47,7 +47,10 @@ def _emit(name: str, recipe: str, payload: Mapping[str, Parameter]) -> None:
 
 @task
 def report_validation(recipe: str, blob: Blob, checked: Checked, outcome: Outcome) -> None:
-    """Show what a validation found: the broken rules, a line for each column, and the histograms."""
+    """Show what a validation found: the broken rules, a line for each column, and the histograms.
+
+    Telemetry hears of a batch that was not accepted; `announce_data` tells of the others.
+    """
     description = f"**{outcome.state}** `{blob.path}`: {outcome.reason}"
     if outcome.findings:
         table = validation_report.findings_table(outcome)
@@ -57,8 +60,9 @@ def report_validation(recipe: str, blob: Blob, checked: Checked, outcome: Outcom
         create_table_artifact(table, key=_key(recipe, "validation"), description=description)
         plot = data_uri(_png(validation_report.plot(checked, checked.profile)))
         create_image_artifact(plot, key=_key(recipe, "validation-plot"), description=description)
-    fields: dict[str, Parameter] = {"recipe": recipe, "path": blob.path, "rows": outcome.rows}
-    current().telemetry.emit(f"ridgeline.data.{outcome.state.lower()}", fields)
+    if outcome.state != "Accepted":
+        fields: dict[str, Parameter] = {"recipe": recipe, "path": blob.path, "rows": outcome.rows}
+        current().telemetry.emit(f"ridgeline.data.{outcome.state.lower()}", fields)
 
 
 @task

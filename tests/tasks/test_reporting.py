@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from prefect.client.schemas.actions import ArtifactCreate
 
 from platforms.platform import Platform
-from platforms.values import Blob, EndpointStatus, Image, ModelVersion, TrainingJob
+from platforms.settings import Settings
+from platforms.values import Blob, DatasetVersion, EndpointStatus, Image, ModelVersion, TrainingJob
 from recipes.findings import Finding
 from recipes.profile import Bins, ColumnProfile, Profile
 from tasks import reporting
@@ -77,3 +80,18 @@ def test_dollars_in_names_are_no_formula(platform: Platform, tmp_path: Path, key
     plots.write(tmp_path, name, np.array([1.0, 2.0]), np.array([1.5, 2.5]))
     assert sorted(file.name for file in tmp_path.glob("*.png")) == ["predicted.png", "residuals.png"]
     assert len(keys) == 4
+
+
+def test_telemetry_hears_of_each_batch_once(
+    platform: Platform, settings: Settings, monkeypatch: pytest.MonkeyPatch, keys: list[str]
+) -> None:
+    monkeypatch.setattr(reporting, "emit_event", Mock())
+    blob = Blob("landing/diabetes/x.csv", 1, "e")
+    reporting.announce_data.fn(DatasetVersion("diabetes", 1, 40, "f"))
+    reporting.report_validation.fn("diabetes", blob, Checked(40, ()), Outcome("Accepted", 40, (), "40 rows"))
+    reporting.report_validation.fn("diabetes", blob, Checked(7, ()), Outcome("Duplicate", 7, (), "known"))
+    lines = map(json.loads, (settings.state_dir / "telemetry.jsonl").read_text().splitlines())
+    assert [(line["name"], line["fields"]) for line in lines] == [
+        ("ridgeline.data.accepted", {"recipe": "diabetes", "dataset_version": 1}),
+        ("ridgeline.data.duplicate", {"recipe": "diabetes", "path": blob.path, "rows": 7}),
+    ]
