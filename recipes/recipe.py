@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Parameter = bool | int | float | str
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED = ("recipe", "dataset_version", "at_least", "force", "reason")
+"""What `retrain` takes beside a recipe's parameters, which are arguments of the same flow."""
 MEASURED = ("number", "integer", "boolean")
 """What a target holds, in the words of JSON schema."""
 
@@ -107,7 +109,10 @@ class Recipe:
     estimator: Callable[..., Estimator]
     """Called with the parameters as keywords; returns an estimator that is not fitted."""
     parameters: Mapping[str, Parameter]
-    """Every parameter with its default; a run may change values, not add names, and types stay."""
+    """Every parameter with its default; a run may change values, not add names, and types stay.
+
+    None has a name of `RESERVED`.
+    """
     metrics: tuple[Metric, ...]
     """The first is the primary one."""
     loss: Callable[[Array, Array], Array]
@@ -167,6 +172,7 @@ class Recipe:
         odd = [name for name in self.features if kind(self.schema.columns[name]) is None]
         target = self.schema.columns.get(self.target)
         reserved = [name for name in self.columns if name.startswith("_") or name == "prediction"]
+        taken = [name for name in self.parameters if name in RESERVED]
         return [
             (not NAME.fullmatch(self.name), "the name must be lower-case letters, digits and _ (it names a folder)"),
             (self.target not in self.columns, f"target {self.target!r} is not in the schema: add it or rename it"),
@@ -182,6 +188,10 @@ class Recipe:
             (not self.features, "the schema has no feature: add a column beside the target"),
             (bool(odd), f"features {odd} are neither float, int, bool nor str: categories are a str with Check.isin"),
             (bool(reserved), f"columns {reserved} are reserved (`prediction`, and names that begin with `_`)"),
+            (
+                bool(taken),
+                f"parameters {taken} are reserved, rename them: `retrain` has {', '.join(RESERVED)} for itself",
+            ),
             (not self.metrics, "metrics is empty: give at least the primary one"),
             (len(names) != len(set(names)), f"metrics share a name: {names}"),
             (not 0 < self.holdout < 1, f"holdout is {self.holdout}: give a share between 0 and 1"),

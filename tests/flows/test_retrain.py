@@ -11,8 +11,14 @@ from flows.retrain import retrain
 from flows.validate_data import validate_data
 from platforms.platform import Platform
 from recipes import catalog
+from recipes.recipe import RESERVED
 from tests.flows.conftest import ScriptedCompute, content
 from tests.flows.test_build import artifacts
+
+
+def test_what_the_flow_takes_itself_is_reserved() -> None:
+    own = set(retrain.parameters.properties) - set(catalog.load("diabetes").parameters)
+    assert own == set(RESERVED)
 
 
 def test_the_first_model_is_registered_with_its_lineage(loop_platform: Platform, data: int) -> None:

@@ -55,6 +55,8 @@ def test_contradictions_are_named() -> None:
         examples.recipe(schema=DataFrameSchema({"y": Column(float)}))
     with pytest.raises(RecipeError, match=r"\['_row'\] are reserved"):
         examples.recipe(schema=DataFrameSchema({"y": Column(float), "_row": Column(float)}))
+    with pytest.raises(RecipeError, match=r"parameters \['force'\] are reserved, .* has recipe, dataset_version"):
+        examples.recipe(parameters={"alpha": 1.0, "force": True})
 
 
 def test_every_contradiction_is_told_at_once() -> None:
