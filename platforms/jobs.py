@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -80,8 +81,16 @@ class Usage:
             return None
 
     def write(self, outputs: Path) -> None:
-        """Note the usage in a job's outputs."""
-        (outputs / USAGE).write_text(json.dumps(asdict(self)) + "\n")
+        """Note the usage in a job's outputs, which several runs share; what is noted there stays."""
+        if (outputs / USAGE).exists():
+            return
+        # Not in the outputs: another run may copy them now.
+        temporary = outputs.with_name(f".tmp-{uuid.uuid4().hex}")
+        try:
+            temporary.write_text(json.dumps(asdict(self)) + "\n")
+            temporary.replace(outputs / USAGE)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def tags(self) -> dict[str, str]:
         """The usage as lineage tags; a cost that nobody knows is left out."""
