@@ -9,9 +9,7 @@ and looks again: so `_version` is the version that brought a row.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -39,8 +37,8 @@ _CONFIGURATION: Final = {
 
 
 @dataclass(frozen=True)
-class _Spool:
-    """A batch on disk: read once from its source, written as often as commits are lost."""
+class _Counted:
+    """A batch in an Arrow file: counted once, written as often as commits are lost."""
 
     path: Path
     schema: pa.Schema
@@ -65,8 +63,8 @@ class DeltaStore:
         """Where the recipe's table is."""
         return f"{self._root}/{recipe}"
 
-    def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
-        """Commit a batch in one transaction and return the newest version, which holds it.
+    def append(self, recipe: str, rows: Path, batch_id: str) -> DatasetVersion:
+        """Commit a batch, an Arrow file, in one transaction and return the newest version, which holds it.
 
         A batch that was accepted before, by its `batch_id` or as exactly these rows, appends nothing: then the
         current version is returned.
@@ -77,12 +75,12 @@ class DeltaStore:
         """
         if self.contains(recipe, batch_id):
             return self.version(recipe)
-        with _spooled(rows) as spool:
-            if spool.fingerprint.rows == 0:
-                raise PlatformError(f"batch {batch_id!r} of {recipe!r} has no rows: nothing to append")
-            for attempt in races.attempts():
-                if self._attempt(recipe, spool, batch_id, attempt):
-                    return self.version(recipe)
+        batch = _counted(rows)
+        if batch.fingerprint.rows == 0:
+            raise PlatformError(f"batch {batch_id!r} of {recipe!r} has no rows: nothing to append")
+        for attempt in races.attempts():
+            if self._attempt(recipe, batch, batch_id, attempt):
+                return self.version(recipe)
         raise ConflictError(
             f"batch {batch_id!r} of {recipe!r}: {races.ATTEMPTS} attempts lost against others; append it again"
         )
@@ -110,25 +108,25 @@ class DeltaStore:
         """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
         return self._existing(recipe, version).to_pyarrow_dataset().scanner().to_reader()
 
-    def _attempt(self, recipe: str, spool: _Spool, batch_id: str, number: int) -> bool:
+    def _attempt(self, recipe: str, rows: _Counted, batch_id: str, number: int) -> bool:
         """Commit; if the connection broke, nobody knows whether it was done, and the next attempt looks."""
         try:
-            return self._commit(recipe, spool, batch_id)
+            return self._commit(recipe, rows, batch_id)
         except OSError as error:
             if number < INTERRUPTIONS:
                 return False
             raise PlatformError(f"the table {self.location(recipe)} cannot be written: {error}") from error
 
-    def _commit(self, recipe: str, spool: _Spool, batch_id: str) -> bool:
+    def _commit(self, recipe: str, rows: _Counted, batch_id: str) -> bool:
         """Append to the version that is newest now, unless the batch is in it; False if somebody was faster."""
         from deltalake import CommitProperties, Transaction, write_deltalake
         from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
-        table = self._created(recipe, spool.schema)
-        names = (_batch(batch_id), _rows(str(spool.fingerprint)))
+        table = self._created(recipe, rows.schema)
+        names = (_batch(batch_id), _rows(str(rows.fingerprint)))
         if any(table.transaction_version(name) is not None for name in names):
             return True
-        total = _fingerprint(table) + spool.fingerprint
+        total = _fingerprint(table) + rows.fingerprint
         next_version = table.version() + 1
         facts = {**dict.fromkeys(names, next_version), **_facts(next_version, total)}
         properties = CommitProperties(
@@ -139,11 +137,11 @@ class DeltaStore:
         try:
             write_deltalake(
                 table,
-                _numbered(spool, next_version),
+                _numbered(rows, next_version),
                 mode="append",
                 commit_properties=properties,
                 target_file_size=64 << 20,
-                writer_properties=_layout(spool.schema),
+                writer_properties=_layout(rows.schema),
             )
         except CommitFailedError:
             return False
@@ -207,41 +205,45 @@ class DeltaStore:
             return table
 
 
-@contextmanager
-def _spooled(rows: pa.RecordBatchReader) -> Iterator[_Spool]:
-    """Copy the batch to disk and count it on the way, in constant memory."""
+def _counted(path: Path) -> _Counted:
+    """The batch of an Arrow file, in constant memory."""
+    schema = _schema(path)
+    return _Counted(path, schema, sum(map(Fingerprint.of, _batches(path)), Fingerprint()))
+
+
+def _schema(path: Path) -> pa.Schema:
     import pyarrow as pa
 
-    fingerprint = Fingerprint()
-    with tempfile.TemporaryDirectory(prefix="ridgeline-spool-") as folder:
-        path = Path(folder, "rows.arrow")
-        with pa.ipc.new_file(path, rows.schema) as writer:
-            for batch in rows:
-                fingerprint += Fingerprint.of(batch)
-                writer.write_batch(batch)
-        yield _Spool(path, rows.schema, fingerprint)
+    with pa.OSFile(str(path)) as source:
+        return pa.ipc.open_file(source).schema
 
 
-def _numbered(spool: _Spool, version: int) -> pa.RecordBatchReader:
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    # Mapped pages would count as memory of the process, so the file is read.
+    with pa.OSFile(str(path)) as source:
+        file = pa.ipc.open_file(source)
+        for index in range(file.num_record_batches):
+            yield file.get_batch(index)
+
+
+def _numbered(rows: _Counted, version: int) -> pa.RecordBatchReader:
     """The batch with `_version` and `_row`."""
     import pyarrow as pa
 
-    return pa.RecordBatchReader.from_batches(_with_arrival(spool.schema), _numbered_batches(spool, version))
+    return pa.RecordBatchReader.from_batches(_with_arrival(rows.schema), _numbered_batches(rows, version))
 
 
-def _numbered_batches(spool: _Spool, version: int) -> Iterator[pa.RecordBatch]:
+def _numbered_batches(rows: _Counted, version: int) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     start = 0
-    # Mapped pages would count as memory of the process, so the file is read.
-    with pa.OSFile(str(spool.path)) as source:
-        reader = pa.ipc.open_file(source)
-        for index in range(reader.num_record_batches):
-            batch = reader.get_batch(index)
-            positions = pa.array(np.arange(start, start + batch.num_rows, dtype="i8"))
-            versions = pa.repeat(pa.scalar(version, pa.int64()), batch.num_rows)
-            yield batch.append_column("_version", versions).append_column("_row", positions)
-            start += batch.num_rows
+    for batch in _batches(rows.path):
+        positions = pa.array(np.arange(start, start + batch.num_rows, dtype="i8"))
+        versions = pa.repeat(pa.scalar(version, pa.int64()), batch.num_rows)
+        yield batch.append_column("_version", versions).append_column("_row", positions)
+        start += batch.num_rows
 
 
 def _layout(schema: pa.Schema) -> WriterProperties:

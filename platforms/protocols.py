@@ -87,8 +87,8 @@ class Arrivals(Protocol):
 class DatasetStore(Protocol):
     """One append-only, versioned table per recipe."""
 
-    def append(self, recipe: str, rows: pa.RecordBatchReader, batch_id: str) -> DatasetVersion:
-        """Commit a batch in one transaction and return the newest version, which holds it.
+    def append(self, recipe: str, rows: Path, batch_id: str) -> DatasetVersion:
+        """Commit a batch, an Arrow file, in one transaction and return the newest version, which holds it.
 
         A batch that was accepted before, by its `batch_id` or as exactly these rows, appends nothing: then the
         current version is returned.

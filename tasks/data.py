@@ -43,7 +43,7 @@ def accept_batch(recipe: str, blob: Blob, rows: Path | None) -> DatasetVersion:
     """Append the rows of an Arrow file in one commit; returns the version that the batch made, now or before."""
     datasets, me = current().datasets, batch_id(blob)
     if rows is not None and not datasets.contains(recipe, me):
-        _append(recipe, rows, me)
+        datasets.append(recipe, rows, me)
     return datasets.version(recipe, datasets.origin(recipe, me))
 
 
@@ -77,13 +77,3 @@ def filed_report(recipe: str, path: str) -> Mapping[str, Any]:
 def dataset_version(recipe: str, version: int | None = None) -> DatasetVersion:
     """Pin the named or newest dataset version; raises `NotFoundError` before the first accepted batch."""
     return current().datasets.version(recipe, version)
-
-
-def _append(recipe: str, rows: Path, me: str) -> None:
-    import pyarrow as pa
-
-    # A mapped file would count as memory of the process, so it is read.
-    with pa.OSFile(str(rows)) as source:
-        file = pa.ipc.open_file(source)
-        batches = (file.get_batch(index) for index in range(file.num_record_batches))
-        current().datasets.append(recipe, pa.RecordBatchReader.from_batches(file.schema, batches), me)

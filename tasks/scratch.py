@@ -1,4 +1,7 @@
-"""A folder on this machine's disk that is gone when its run is, also when the run was killed."""
+"""A folder on this machine's disk that is gone when its run is, also when the run was killed.
+
+It is below the state folder: in many places `/tmp` is memory, and batches are large.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-PREFIX: Final = "ridgeline-batch-"
+from platforms.settings import Settings
+
+PREFIX: Final = "batch-"
 SETTLED: Final = 60.0
 """Seconds after which a folder that nobody locks was left behind: its maker locks it at once."""
 
@@ -20,8 +25,10 @@ SETTLED: Final = 60.0
 @contextmanager
 def scratch() -> Iterator[Path]:
     """An empty folder for the time of the context; folders of killed runs are removed first."""
-    _sweep(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    parent = Settings().state_dir / "tmp"
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = hold(folder)
     try:
         yield folder

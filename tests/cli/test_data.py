@@ -14,7 +14,7 @@ from platforms.settings import Settings
 from platforms.values import Blob
 from tasks import areas
 from tasks import data as tasks_data
-from tests.platforms.contracts.datasets import batch
+from tests.platforms.contracts.datasets import append, batch
 
 
 def test_before_the_first_batch_there_is_no_version(platform: Platform) -> None:
@@ -23,7 +23,7 @@ def test_before_the_first_batch_there_is_no_version(platform: Platform) -> None:
 
 
 def test_the_table_and_what_waits_are_told(platform: Platform) -> None:
-    version = platform.datasets.append("diabetes", batch(1.0, 2.0), "b1")
+    version = append(platform.datasets, "diabetes", batch(1.0, 2.0), "b1")
     platform.storage.write("landing/diabetes/a b.csv", b"age\n")
     document = json.loads(CliRunner().invoke(main, ["data", "diabetes", "--json"]).stdout)
     assert document == {

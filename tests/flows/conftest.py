@@ -23,6 +23,7 @@ from tests.background import background
 from tests.conftest import copy_database
 from tests.deployed import default_recipe_only as default_recipe_only
 from tests.deployed import forget_runs
+from tests.platforms.contracts.datasets import append
 from tests.tasks.made import make_outputs
 from tests.waiting import wait_for
 
@@ -116,7 +117,7 @@ def data(landed: Callable[[str, bytes], str], loop_platform: Platform) -> int:
     """The seed data, in the table and filed as the flow does it, without a run of the flow; the dataset version."""
     blob = loop_platform.storage.stat(landed("seed.csv", seed_csv()))
     rows = pa.Table.from_pandas(catalog.load("diabetes").seed_data(), preserve_index=False)
-    loop_platform.datasets.append("diabetes", rows.to_reader(), batch_id(blob))
+    append(loop_platform.datasets, "diabetes", rows.to_reader(), batch_id(blob))
     loop_platform.storage.move(blob, resting_place(blob, "Accepted"))
     return loop_platform.datasets.version("diabetes").version
 

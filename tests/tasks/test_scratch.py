@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
+from platforms.settings import Settings
 from tasks.scratch import PREFIX, SETTLED, scratch
 
 ROOT = Path(__file__).parents[2]
@@ -16,10 +16,8 @@ KILLED = "import os, signal\nfrom tasks.scratch import scratch\nwith scratch(): 
 
 
 @pytest.fixture
-def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return tmp_path
+def parent(settings: Settings) -> Path:
+    return settings.state_dir / "tmp"
 
 
 def age(folder: Path) -> None:

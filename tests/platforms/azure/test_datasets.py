@@ -15,7 +15,7 @@ from tests.emulator.world import World
 from tests.platforms.azure.faulty import KINDS
 from tests.platforms.azure.signed_out import SignedOut
 from tests.platforms.azure.test_storage import signed
-from tests.platforms.contracts.datasets import DatasetsContract, batch
+from tests.platforms.contracts.datasets import DatasetsContract, append, batch
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ class TestBlobDatasets(DatasetsContract):
 def test_a_connection_string_does_too(
     datasets: DeltaStore, azure: AzureSettings, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version = datasets.append("r", batch(1.0), "b1")
+    version = append(datasets, "r", batch(1.0), "b1")
     monkeypatch.setenv("RIDGELINE_AZURE_STORAGE_CONNECTION_STRING", world.storage.connection_string)
     given = options(AzureSettings())
     assert "bearer_token" not in given
@@ -46,7 +46,7 @@ def test_a_connection_string_with_a_shared_access_signature_does_too_and_shows_i
     nothing_else = {"storage_account": "", "storage_endpoint": None, "storage_connection_string": signed(world)}
     given = azure.model_copy(update={**nothing_else, "retries": 0})
     datasets = blob_datasets(given, f"tables/{uuid.uuid4()}")
-    assert datasets.append("r", batch(1.0), "b1").rows == 1
+    assert append(datasets, "r", batch(1.0), "b1").rows == 1
     for kind in ("error", "drop"):
         with world.faults.on(Fault(kind, "/tables/", times=1000)), pytest.raises(PlatformError) as raised:
             datasets.version("r")
@@ -55,19 +55,19 @@ def test_a_connection_string_with_a_shared_access_signature_does_too_and_shows_i
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_lands_once_whatever_fails_for_a_while(datasets: DeltaStore, world: World, kind: Kind) -> None:
-    datasets.append("r", batch(1.0), "b1")
+    append(datasets, "r", batch(1.0), "b1")
     fault = Fault(kind, "/tables/", times=3)
     with world.faults.on(fault):
-        assert datasets.append("r", batch(2.0, 3.0), "b2").rows == 3
+        assert append(datasets, "r", batch(2.0, 3.0), "b2").rows == 3
     assert fault.hits == 3
     assert datasets.version("r").version == 2
 
 
 def test_a_commit_whose_answer_is_lost_is_one_version(datasets: DeltaStore, world: World) -> None:
-    datasets.append("r", batch(1.0), "b1")
+    append(datasets, "r", batch(1.0), "b1")
     fault = Fault("drop-answer", r"_delta_log/\d+1?2\.json", "PUT")
     with world.faults.on(fault):
-        found = datasets.append("r", batch(2.0), "b2")
+        found = append(datasets, "r", batch(2.0), "b2")
     assert fault.hits == 1
     assert (found.version, found.rows) == (2, 2)
 
@@ -81,7 +81,7 @@ def test_without_a_sign_in_the_account_and_the_next_step_are_named(
 
 
 def test_an_outage_is_no_missing_version(datasets: DeltaStore, world: World) -> None:
-    version = datasets.append("r", batch(1.0), "b1").version
+    version = append(datasets, "r", batch(1.0), "b1").version
     with world.faults.on(Fault("error", "/tables/", times=1000)), pytest.raises(PlatformError) as raised:
         datasets.version("r", version)
     assert not isinstance(raised.value, NotFoundError)

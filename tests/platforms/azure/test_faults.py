@@ -21,6 +21,7 @@ from tests.emulator.jobs import Jobs
 from tests.emulator.running import adopted
 from tests.emulator.world import World
 from tests.platforms.azure.faulty import Trouble, every_service
+from tests.platforms.contracts import datasets
 
 pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInMarshmallow4Warning")
 
@@ -125,4 +126,4 @@ def append(platform: Platform, shift: int) -> int:
     """A batch that never arrived before, accepted; returns the dataset version."""
     frame = catalog.load("diabetes").seed_data()
     rows = pa.Table.from_pandas(frame.assign(Y=frame["Y"] + shift), preserve_index=False)
-    return platform.datasets.append("diabetes", rows.to_reader(), f"batch {shift}").version
+    return datasets.append(platform.datasets, "diabetes", rows.to_reader(), f"batch {shift}").version
