@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values, set_key, unset_key
@@ -16,17 +17,25 @@ PORTS = ("prefect_port", "qa_port", "prod_port", "mlflow_port")
 def write(settings: Settings, file: Path = ENV_FILE) -> None:
     """Point the file at the services of these settings, in one step; lines of other keys stay as they are."""
     new = file.with_name(f"{file.name}.{os.getpid()}")
-    if file.exists():
-        shutil.copy(file, new)
-    else:
-        new.touch()
-    present = dotenv_values(new)
-    for key, value in _values(settings, ROOT).items():
+    try:
+        if file.exists():
+            shutil.copy(file, new)
+        else:
+            new.touch()
+        _fill(new, _values(settings, ROOT))
+        new.replace(file)
+    finally:
+        # Connection strings may stand in it.
+        new.unlink(missing_ok=True)
+
+
+def _fill(file: Path, values: Mapping[str, str | None]) -> None:
+    present = dotenv_values(file)
+    for key, value in values.items():
         if value is not None:
-            set_key(new, key, value, quote_mode="auto")
+            set_key(file, key, value, quote_mode="auto")
         elif key in present:
-            unset_key(new, key)
-    new.replace(file)
+            unset_key(file, key)
 
 
 def _values(settings: Settings, clone: Path) -> dict[str, str | None]:

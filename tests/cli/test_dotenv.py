@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from dotenv import dotenv_values
@@ -47,3 +48,18 @@ def test_keeps_what_is_not_its_own_and_takes_back_what_is(local: Settings, tmp_p
 def test_a_state_folder_elsewhere_is_absolute(settings: Settings, tmp_path: Path) -> None:
     dotenv.write(settings, tmp_path / ".env")
     assert dotenv_values(tmp_path / ".env")["RIDGELINE_STATE"] == str(settings.state_dir)
+
+
+def test_a_write_that_fails_leaves_no_copy_behind(
+    local: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("TOKEN=secret\n")
+    monkeypatch.setattr(dotenv, "set_key", Mock(side_effect=OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        dotenv.write(local, file)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(".env", "TOKEN=secret\n")]
+
+
+def test_git_takes_no_copy_that_a_kill_left_behind() -> None:
+    assert {".env", ".env.*"} <= set((ROOT / ".gitignore").read_text().splitlines())
