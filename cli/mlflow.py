@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from platforms.settings import Settings
 
 
 @click.command()
 def mlflow() -> None:
-    """Show training runs and model versions in MLflow's UI, until Ctrl-C."""
-    from platforms.local.registry import MlflowRegistry
+    """Show training runs and model versions in MLflow's UI, until Ctrl-C. On Azure print the studio's address."""
+    from platforms import selection
     from platforms.settings import Settings
 
     settings = Settings()
+    if page := selection.models_page(settings):
+        click.echo(f"Azure ML studio shows models and training runs: {page}")
+        return
+    _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
+    from platforms.local.registry import MlflowRegistry
+
     registry = MlflowRegistry(settings.state_dir)
     registry.prepare()
     click.echo(f"MLflow: {settings.url(settings.mlflow_port)}")

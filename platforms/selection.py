@@ -97,3 +97,14 @@ def duties(settings: Settings) -> Duties:
             from platforms import azure
 
             return Duties(serves=False, imports=azure.IMPORTS)
+
+
+def models_page(settings: Settings) -> str | None:
+    """Where people look at models and training runs; None where MLflow's UI on this machine shows them."""
+    match settings.platform:
+        case "local":
+            return None
+        case "azure":
+            from platforms import azure
+
+            return azure.models_page()

@@ -91,3 +91,11 @@ def storage() -> Storage:
     from platforms.azure.storage import BlobStorage
 
     return BlobStorage(clients.container(AzureSettings()))
+
+
+def models_page() -> str:
+    """The workspace's models in Azure ML studio."""
+    from platforms.azure.machine_learning import MachineLearning
+    from platforms.azure.settings import AzureSettings
+
+    return MachineLearning(AzureSettings()).studio_url("model/list")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from platforms import selection
 from platforms.local import control, overview, ports, processes, record, services, sockets
 from platforms.settings import Settings
 
@@ -18,7 +19,6 @@ GIB: Final = 2**30
 LITTLE: Final = 5 * GIB
 TOO_LITTLE: Final = 1 * GIB
 """Free bytes below which a disk is a problem; below `LITTLE` it is worth a warning."""
-NEEDED: Final = ("prefect_port", "qa_port", "prod_port")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,14 @@ def endpoints(settings: Settings) -> Iterator[Check]:
         if endpoint["ready"]:
             yield Check("endpoints", "ok", f"{what} serves {endpoint['image']} at {endpoint['url']}")
         else:
-            logs = services.log(settings, f"{endpoint['environment']}-{endpoint['recipe']}-*")
-            yield Check("endpoints", "problem", f"{what} is not ready at {endpoint['url']}", f"read {logs}")
+            advice = _reading(settings, f"{endpoint['environment']}-{endpoint['recipe']}-*")
+            yield Check("endpoints", "problem", f"{what} is not ready at {endpoint['url']}", advice)
+
+
+def _reading(settings: Settings, replicas: str) -> str:
+    if selection.duties(settings).serves:
+        return f"read {services.log(settings, replicas)}"
+    return f"read {services.log(settings, 'listener')}: it puts endpoints right, and says why it cannot"
 
 
 def network(settings: Settings) -> Iterator[Check]:
@@ -73,7 +79,9 @@ def network(settings: Settings) -> Iterator[Check]:
     listeners = ports.listeners()
     ours = {process.pid for process in processes.marked(settings.state_dir)}
     seen: dict[int, str] = {}
-    for name in (*NEEDED, "mlflow_port"):
+    needed = ports.needed(settings)
+    wanted = () if selection.models_page(settings) else ("mlflow_port",)
+    for name in (*needed, *wanted):
         port = int(getattr(settings, name))
         variable = f"RIDGELINE_{name.upper()}"
         if port in seen:
@@ -83,7 +91,7 @@ def network(settings: Settings) -> Iterator[Check]:
         elif (pid := listeners.get(port)) in ours:
             yield Check("ports", "ok", f"{name} {port} is held by ours (pid {pid})")
         else:
-            status: Status = "problem" if name in NEEDED else "warning"
+            status: Status = "problem" if name in needed else "warning"
             whose = f"pid {pid}" if pid else "another user"
             yield Check("ports", status, f"{name} {port} is held by {whose}", f"end that process or set {variable}")
         seen.setdefault(port, name)

@@ -14,10 +14,14 @@ from platforms.settings import Settings
 ENDPOINTS = ("qa_port", "prod_port")
 
 
+def needed(settings: Settings) -> tuple[str, ...]:
+    """The settings whose ports the services and endpoints of this machine listen on."""
+    return ("prefect_port", *(ENDPOINTS if selection.duties(settings).serves else ()))
+
+
 def require_free(settings: Settings) -> None:
     """Raise `PlatformError` naming every port that is taken, and its setting."""
-    names = ("prefect_port", *(ENDPOINTS if selection.duties(settings).serves else ()))
-    ports = {name: getattr(settings, name) for name in names}
+    ports = {name: getattr(settings, name) for name in needed(settings)}
     taken = {name: port for name, port in ports.items() if not free(settings.host, port)}
     if taken:
         lines = (f"port {port} is taken{_owner(port)}: set RIDGELINE_{name.upper()}" for name, port in taken.items())

@@ -21,3 +21,14 @@ def test_mlflow_takes_the_place_of_the_command(
     [arguments] = started
     assert arguments[1:4] == ["-m", "mlflow", "ui"]
     assert arguments[-1] == str(settings.mlflow_port)
+
+
+def test_on_azure_it_says_where_models_are_and_makes_no_database(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PLATFORM": "azure", "AZURE_SUBSCRIPTION_ID": "s", "AZURE_WORKSPACE": "w"}.items():
+        monkeypatch.setenv(f"RIDGELINE_{name}", value)
+    done = CliRunner().invoke(main, ["mlflow"])
+    assert done.exit_code == 0
+    assert "https://ml.azure.com/model/list?wsid=/subscriptions/s/" in done.output
+    assert not settings.state_dir.exists()

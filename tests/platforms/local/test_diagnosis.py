@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from platforms.local import diagnosis, ports, processes, record, supervisor
+from platforms.local import diagnosis, overview, ports, processes, record, supervisor
 from platforms.local.diagnosis import GIB, Check
 from platforms.local.endpoint_files import EndpointFiles, Observed, write
 from platforms.local.status import ServiceStatus
@@ -113,6 +113,26 @@ def test_a_stranger_on_a_port_is_named(settings: Settings) -> None:
     assert found["qa_port"].message == f"qa_port {settings.qa_port} is held by pid {os.getpid()}"
     assert found["qa_port"].advice == "end that process or set RIDGELINE_QA_PORT"
     assert (found["qa_port"].status, found["mlflow_port"].status) == ("problem", "warning")
+
+
+@pytest.fixture
+def azure(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("RIDGELINE_AZURE_SUBSCRIPTION_ID", "s")
+    return settings.model_copy(update={"platform": "azure"})
+
+
+def test_ports_that_nothing_here_needs_are_anybodys(azure: Settings) -> None:
+    with socket.create_server(("127.0.0.1", azure.qa_port)):
+        found = list(diagnosis.network(azure))
+    assert only(found).message == f"prefect_port {azure.prefect_port} is free"
+
+
+def test_an_endpoint_elsewhere_has_no_log_here(azure: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = {"environment": "prod", "recipe": "diabetes", "ready": False, "url": "http://prod", "image": "i"}
+    monkeypatch.setattr(overview, "describe", lambda _: {"endpoints": [endpoint]})
+    check = only(list(diagnosis.endpoints(azure)))
+    assert (check.status, check.message) == ("problem", "prod of diabetes is not ready at http://prod")
+    assert check.advice.endswith("listener.log: it puts endpoints right, and says why it cannot")
 
 
 def test_ports_of_ours_are_fine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
