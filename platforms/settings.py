@@ -76,7 +76,10 @@ class Settings(BaseSettings):
     """Seconds until a training job is ended."""
 
     job_memory_mb: int = Field(default=4096, ge=768)
-    """Memory limit of a training job in MiB; its libraries alone take about 600."""
+    """Memory limit of a training job in MiB, beyond what its process has at its start.
+
+    In a process of its own its libraries take about 600 of it; a fork of the launcher begins with them.
+    """
 
     image_engine: Literal["process", "docker", "buildah"] = "process"
     """`process` runs the image's context in its own environment; the others also build the OCI image."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +20,12 @@ from log_shipper.settings import PREFIX as SHIPPER
 from log_shipper.settings import Settings as ShipperSettings
 from platforms.azure.settings import AzureSettings
 from platforms.settings import ROOT, Settings
+from recipes import catalog
 from scoring_service.settings import PREFIX
 from scoring_service.settings import Settings as ScoringSettings
+from tasks import checking
 from tasks.areas import AREAS
+from tasks.publishing import DEFAULT_RECIPE
 
 REFERENCE = ROOT / "docs" / "reference.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,6 +91,18 @@ def end_states() -> set[str]:
     computed = {ast.unparse(value) for value in named if not isinstance(value, ast.Constant)}
     assert computed == {"outcome.state"}, "an end state is computed: teach this test where its names come from"
     return fixed | set(AREAS)
+
+
+def flow_parameters() -> dict[tuple[str, str], str]:
+    """The default of every parameter of every flow as the page shows it, but `recipe` and what recipes add."""
+    words = {inspect.Parameter.empty: "required", "": "empty", checking.UNIT_TESTS: "the unit tests"}
+    found = {}
+    for file in (ROOT / "flows").glob("[a-z]*.py"):
+        flow = getattr(importlib.import_module(f"flows.{file.stem}"), file.stem)
+        for name, parameter in inspect.signature(flow.fn).parameters.items():
+            if name not in {"recipe", *catalog.load(DEFAULT_RECIPE).parameters}:
+                found[flow.name, name] = words.get(parameter.default, f"`{parameter.default}`")
+    return found
 
 
 def shown(default: object) -> str:
@@ -174,6 +191,13 @@ def test_every_flow_is_documented() -> None:
     deployed = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     modules = {Path(str(deployment["entrypoint"]).split(":")[0]).stem for deployment in deployed}
     assert {name.replace("-", "_") for name in codes("## Flows", 0)} >= modules
+
+
+def test_every_parameter_of_a_flow_is_documented_with_its_default() -> None:
+    rows = {(flow.strip("`"), name.strip("`")): default for flow, name, default, _ in table("### Parameters")}
+    shared = [key for key in rows if key[0].startswith("all")]
+    assert shared == [("all but `build` and `provision", "recipe")]
+    assert {key: default for key, default in rows.items() if key not in shared} == flow_parameters()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
