@@ -53,8 +53,8 @@ def write_log(folder: Path, records: int) -> None:
         for number, (row, output) in enumerate(zip(rows, outputs, strict=True), first):
             when = START + timedelta(milliseconds=number)
             inputs = [row_type(*row)]
-            log.append(
-                LogRecord(f"{number:028x}", when, "prod", RECIPE, 3, "d" * 64, inputs, [output], 2.5e-5, "default")
+            log.extend(
+                [LogRecord(f"{number:028x}", when, "prod", RECIPE, 3, "d" * 64, inputs, [output], 2.5e-5, "default")]
             )
     log.close()
 

@@ -104,10 +104,6 @@ class DeltaStore:
         fingerprint = _fingerprint(table)
         return DatasetVersion(recipe, table.version(), fingerprint.rows, str(fingerprint))
 
-    def read(self, recipe: str, version: int | None = None) -> pa.RecordBatchReader:
-        """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
-        return self._existing(recipe, version).to_pyarrow_dataset().scanner().to_reader()
-
     def _attempt(self, recipe: str, rows: _Counted, batch_id: str, number: int) -> bool:
         """Commit; if the connection broke, nobody knows whether it was done, and the next attempt looks."""
         try:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from platforms.values import (
     Blob,
@@ -32,9 +32,6 @@ from platforms.values import (
     ScoredRequest,
     TrainingJob,
 )
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Storage(Protocol):
@@ -65,10 +62,6 @@ class Storage(Protocol):
 
         Raises `ConflictError` if something else is at the blob's path by now, which stays, or `NotFoundError`.
         """
-        ...
-
-    def url(self, path: str) -> str:
-        """Where a person or another system finds the blob."""
         ...
 
 
@@ -105,10 +98,6 @@ class DatasetStore(Protocol):
 
     def version(self, recipe: str, version: int | None = None) -> DatasetVersion:
         """The named or newest version; raises `NotFoundError`."""
-        ...
-
-    def read(self, recipe: str, version: int | None = None) -> pa.RecordBatchReader:
-        """All rows of a version with the columns `_version` and `_row` that tell the order of arrival."""
         ...
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -47,9 +46,6 @@ class Findings:
 
     def __bool__(self) -> bool:
         return bool(self._found)
-
-    def __iter__(self) -> Iterable[Finding]:
-        return iter(self._found.values())
 
     def add(self, finding: Finding) -> None:
         """Take a finding; one of the same column and rule grows by its rows."""

@@ -96,7 +96,7 @@ class RequestLog:
         segment_seconds: float = SEGMENT_SECONDS,
         durable: bool = False,
     ) -> Self:
-        """A log in this folder. With `durable`, who appends also calls `sync` before answering."""
+        """A log in this folder. With `durable`, who extends it also calls `sync` before answering."""
         return cls(folder, segment_bytes, segment_seconds, durable)
 
     def check(self) -> None:
@@ -107,10 +107,6 @@ class RequestLog:
         except OSError as error:
             reason = f"{error.strerror} (SCORING_LOG_DIR)"
             raise LogError(f"request log {self._folder} cannot be written: {reason}") from None
-
-    def append(self, record: LogRecord) -> None:
-        """Write one line; raises `OSError`, and then nothing of it is in the log."""
-        self.extend([record])
 
     def extend(self, records: Sequence[LogRecord]) -> None:
         """Write a line for each at once; raises `OSError`, and then they are not in it, or not surely on disk."""

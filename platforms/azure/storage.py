@@ -84,10 +84,6 @@ class BlobStorage:
                 raise self._missing(blob.path) from None
             return self.stat(target)
 
-    def url(self, path: str) -> str:
-        """The blob's address."""
-        return address(self._client(path).url)
-
     def _store(self, path: str, content: bytes | BinaryIO, size: int) -> Blob:
         client = self._client(path)
         with translated(self._name(path)):

@@ -48,10 +48,6 @@ class MonitorTelemetry:
         except Exception as error:  # whatever the exporter cannot do, the flow goes on
             log.warning("telemetry %s is lost: %s", name, error)
 
-    def close(self) -> None:
-        """Send what is queued, and end the sender."""
-        self._provider.shutdown()
-
     @cached_property
     def _provider(self) -> LoggerProvider:
         for variable in SILENT:

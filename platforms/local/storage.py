@@ -92,10 +92,6 @@ class LocalStorage:
         self._tidy(old)
         return moved
 
-    def url(self, path: str) -> str:
-        """The blob's file URL."""
-        return self._path(path).as_uri()
-
     def _store(self, path: str, fill: Callable[[BinaryIO], object]) -> Blob:
         target = self._path(path)
         older = target.stat().st_mtime_ns if target.is_file() else 0

@@ -38,7 +38,7 @@ def closed(folder: Path, *records: LogRecord) -> Path:
     """A closed segment with these records."""
     log = RequestLog.create(folder)
     for each in records:
-        log.append(each)
+        log.extend([each])
     before = set(folder.glob("*.jsonl"))
     log.close()
     (segment,) = set(folder.glob("*.jsonl")) - before

@@ -35,7 +35,7 @@ def test_a_round_ships_every_folder_and_leaves_open_segments(bench: Bench) -> No
     closed(bench.logs, record("a"))
     closed(bench.root / "diabetes" / "qa", record("b", environment="qa"))
     log = RequestLog.create(bench.logs)
-    log.append(record("open"))
+    log.extend([record("open")])
     bench.shipper.round()
     assert ids(shipped(bench.storage)) == ["a", "b"]
     assert [file.name[-5:] for file in bench.logs.iterdir()] == [".open"]
@@ -57,7 +57,7 @@ def test_a_dead_process_s_segment_is_adopted(bench: Bench) -> None:
 
 def test_a_segment_that_was_closed_meanwhile_is_not_adopted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     log = RequestLog.create(bench.logs)
-    log.append(record("a"))
+    log.extend([record("a")])
     (file,) = bench.logs.iterdir()
     locked = segments._locked
 

@@ -31,8 +31,8 @@ def logged(folder: Path) -> list[LogRecord]:
 
 def test_a_record_is_one_line(tmp_path: Path) -> None:
     log = RequestLog.create(tmp_path / "new" / "folder")
-    log.append(RECORD)
-    log.append(RECORD)
+    log.extend([RECORD])
+    log.extend([RECORD])
     assert names(tmp_path / "new" / "folder") == [".open"]
     log.close()
     assert names(tmp_path / "new" / "folder") == [""]
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
 def test_a_segment_is_closed_at_its_size(tmp_path: Path, durable: bool) -> None:
     log = RequestLog.create(tmp_path, segment_bytes=2 * SIZE, durable=durable)
     for _ in range(5):
-        log.append(RECORD)
+        log.extend([RECORD])
     assert names(tmp_path) == ["", "", ".open"]
     assert log.backlog() == Backlog(2, 4 * SIZE, 1, SIZE)
     log.close()
@@ -66,7 +66,7 @@ def test_a_segment_is_closed_at_its_size(tmp_path: Path, durable: bool) -> None:
 
 def test_a_segment_is_closed_at_its_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = RequestLog.create(tmp_path, segment_seconds=60)
-    log.append(RECORD)
+    log.extend([RECORD])
     log.rotate()
     assert names(tmp_path) == [".open"]
     now = time.monotonic()
@@ -81,14 +81,14 @@ def test_a_segment_is_closed_at_its_age(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_open_segment_is_locked_until_its_process_ends(tmp_path: Path) -> None:
     log = RequestLog.create(tmp_path)
-    log.append(RECORD)
+    log.extend([RECORD])
     (file,) = tmp_path.iterdir()
     with file.open("rb") as reader:
         with pytest.raises(BlockingIOError):
             fcntl.flock(reader, fcntl.LOCK_EX | fcntl.LOCK_NB)
         code = (
             "import os, sys; from pathlib import Path; from tests.scoring_service.test_request_log import *;"
-            "log = RequestLog.create(Path(sys.argv[1])); log.append(RECORD); os.kill(os.getpid(), 9)"
+            "log = RequestLog.create(Path(sys.argv[1])); log.extend([RECORD]); os.kill(os.getpid(), 9)"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "dead")], check=False)
     (left,) = (tmp_path / "dead").iterdir()
@@ -139,8 +139,8 @@ def test_a_segment_that_a_share_closes_with_an_error_is_closed_all_the_same(
     log = RequestLog.create(tmp_path, segment_bytes=SIZE)
     with monkeypatch.context() as patched:
         patched.setattr(os, "close", fail)
-        log.append(RECORD)
-    log.append(RECORD)
+        log.extend([RECORD])
+    log.extend([RECORD])
     assert logged(tmp_path) == [RECORD, RECORD]
     log.close()
 
@@ -150,12 +150,12 @@ def test_a_segment_that_a_share_has_lost_is_replaced(tmp_path: Path, monkeypatch
         raise OSError(116, "Stale file handle")
 
     log = RequestLog.create(tmp_path)
-    log.append(RECORD)
+    log.extend([RECORD])
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", fail)
         log.rotate()
     assert names(tmp_path) == [""]
-    log.append(RECORD)
+    log.extend([RECORD])
     assert names(tmp_path) == ["", ".open"]
     log.close()
 
@@ -168,10 +168,10 @@ from tests.scoring_service.test_request_log import RECORD, SIZE, RequestLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = RequestLog.create(Path({str(tmp_path)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2 * SIZE + 5, resource.RLIM_INFINITY))
-log.append(RECORD)
-log.append(RECORD)
+log.extend([RECORD])
+log.extend([RECORD])
 try:
-    log.append(RECORD)
+    log.extend([RECORD])
 except OSError as error:
     print("refused", error.strerror)
 log.close()
@@ -183,7 +183,7 @@ log.close()
 
 def test_a_torn_line_that_stays_is_the_last_of_its_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = RequestLog.create(tmp_path)
-    log.append(RECORD)
+    log.extend([RECORD])
     write = os.write
 
     def fail(_descriptor: int, _size: int) -> None:
@@ -193,8 +193,8 @@ def test_a_torn_line_that_stays_is_the_last_of_its_segment(tmp_path: Path, monke
         patched.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:5]))
         patched.setattr(os, "ftruncate", fail)
         with pytest.raises(OSError, match="No space left"):
-            log.append(RECORD)
-    log.append(RECORD)
+            log.extend([RECORD])
+    log.extend([RECORD])
     log.close()
     first, second = sorted(tmp_path.iterdir())
     assert first.read_bytes() == msgspec.json.encode(RECORD) + b"\n" + msgspec.json.encode(RECORD)[:5]

@@ -68,7 +68,7 @@ def platform(
     claim.take_over()
     yield built
     assert isinstance(built.telemetry, MonitorTelemetry)
-    built.telemetry.close()
+    built.telemetry._provider.shutdown()
     selection.current.cache_clear()
 
 

@@ -17,7 +17,7 @@ def test_outcomes_become_custom_events(azure: AzureSettings, world: World) -> No
     fault = Fault("error", "/track", times=1, status=500)
     with world.faults.on(fault):
         made.emit("ridgeline.test", {"recipe": "r", "improvement": 1.5, "promoted": True})
-        made.close()
+        made._provider.shutdown()
     assert fault.hits == 1
     row = next(row for row in world.part(Monitor).rows("AppEvents") if row["Name"] == "ridgeline.test")
     assert row["Properties"].items() >= {"recipe": "r", "improvement": "1.5", "promoted": "True"}.items()

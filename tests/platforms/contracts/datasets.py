@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
+from platforms.delta import DeltaStore
 from platforms.errors import NotFoundError, PlatformError
 from platforms.fingerprint import Fingerprint
 from platforms.protocols import DatasetStore
@@ -34,8 +37,15 @@ def append(datasets: DatasetStore, recipe: str, rows: pa.RecordBatchReader, batc
 
 def arrived(datasets: DatasetStore, recipe: str, version: int | None = None) -> list[tuple[int, int, float]]:
     """Version, row and value of every row, in the order of arrival."""
-    rows = datasets.read(recipe, version).read_all().to_pylist()
+    rows = [row for part in stored(datasets, recipe, version) for row in part.to_pylist()]
     return sorted((row["_version"], row["_row"], row["x"]) for row in rows)
+
+
+def stored(datasets: DatasetStore, recipe: str, version: int | None = None) -> Iterator[pa.RecordBatch]:
+    """All rows of a version of the table, with `_version` and `_row`."""
+    assert isinstance(datasets, DeltaStore)
+    table = DeltaTable(datasets.location(recipe), version, storage_options=datasets._options())
+    yield from table.to_pyarrow_dataset().to_batches()
 
 
 class DatasetsContract:
@@ -75,7 +85,7 @@ class DatasetsContract:
         found = append(datasets, "r", batch(3.0, 2.0), "b2").fingerprint
         assert append(datasets, "s", batch(2.0, 3.0, 2.0, 1.0, chunk=1), "z").fingerprint == found
         assert append(datasets, "t", batch(2.0, 3.0, 1.0), "z").fingerprint != found
-        counted = sum((Fingerprint.of(rows) for rows in datasets.read("r")), Fingerprint())
+        counted = sum((Fingerprint.of(rows) for rows in stored(datasets, "r")), Fingerprint())
         assert str(counted) == found
 
     def test_what_is_not_there_is_named(self, datasets: DatasetStore) -> None:
@@ -84,7 +94,7 @@ class DatasetsContract:
         append(datasets, "r", batch(1.0), "b1")
         for version in (-1, 0, 99):
             with pytest.raises(NotFoundError, match=f"'r' has no version {version}"):
-                datasets.read("r", version)
+                datasets.version("r", version)
 
     def test_rows_that_do_not_fit_append_nothing(self, datasets: DatasetStore) -> None:
         before = append(datasets, "r", batch(1.0), "b1")

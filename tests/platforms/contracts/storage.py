@@ -68,6 +68,3 @@ class StorageContract:
             storage.write(path, b"")
         with pytest.raises(PlatformError, match="leaves the storage"):
             storage.open(path)
-
-    def test_a_url_names_the_blob(self, storage: Storage) -> None:
-        assert storage.url("a/b c").endswith("a/b%20c")

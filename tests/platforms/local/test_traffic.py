@@ -36,7 +36,7 @@ def test_what_the_service_logs_is_read_within_the_interval(tmp_path: Path) -> No
     for environment, names in (("prod", "abc"), ("qa", "d")):
         log = RequestLog.create(tmp_path / "r" / environment / "replica")
         for minute, name in enumerate(names):
-            log.append(record(name, minute))
+            log.extend([record(name, minute)])
         log.close()
     traffic = LocalTrafficLog(tmp_path, LocalStorage(tmp_path / "storage"))
     found = list(traffic.read("r", START, START + timedelta(minutes=2)))
@@ -48,7 +48,7 @@ def test_what_the_service_logs_is_read_within_the_interval(tmp_path: Path) -> No
 
 def test_an_open_segment_is_read_and_one_renamed_meanwhile_is_found(tmp_path: Path) -> None:
     log = RequestLog.create(tmp_path / "r" / "prod")
-    log.append(record("a", 0))
+    log.extend([record("a", 0)])
     traffic = LocalTrafficLog(tmp_path, LocalStorage(tmp_path / "storage"))
     assert [request.request_id for request in traffic.read("r", START, START + timedelta(days=1))] == ["a"]
     segments = traffic_module._segments(tmp_path / "r")
@@ -63,7 +63,7 @@ def test_an_open_segment_is_read_and_one_renamed_meanwhile_is_found(tmp_path: Pa
 
 def test_a_torn_last_line_was_never_acknowledged(tmp_path: Path) -> None:
     log = RequestLog.create(tmp_path / "r" / "prod")
-    log.append(record("a", 0))
+    log.extend([record("a", 0)])
     log.close()
     (file,) = (tmp_path / "r" / "prod").iterdir()
     file.write_bytes(file.read_bytes() + file.read_bytes()[:-1])
@@ -93,7 +93,7 @@ def test_each_record_is_read_once_while_segments_are_written_and_shipped(tmp_pat
     def write() -> None:
         log = RequestLog.create(folder, segment_bytes=2_000)
         while not done.is_set():
-            log.append(record(f"id-{len(written)}", len(written) % 2880))
+            log.extend([record(f"id-{len(written)}", len(written) % 2880)])
             written.append(f"id-{len(written)}")
             done.wait(0.0002)
         log.close()
@@ -124,7 +124,7 @@ def test_a_segment_that_is_shipped_between_listing_and_opening_is_found(
 ) -> None:
     storage = LocalStorage(tmp_path / "storage")
     log = RequestLog.create(tmp_path / "r" / "prod")
-    log.append(record("a", 0))
+    log.extend([record("a", 0)])
     log.close()
     traffic = LocalTrafficLog(tmp_path, storage)
     opened = traffic_module._open
@@ -140,7 +140,7 @@ def test_a_segment_that_is_shipped_between_listing_and_opening_is_found(
 def test_a_segment_that_is_stored_but_not_deleted_counts_once(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path / "storage")
     log = RequestLog.create(tmp_path / "r" / "prod")
-    log.append(record("a", 0))
+    log.extend([record("a", 0)])
     log.close()
     (segment,) = (tmp_path / "r" / "prod").iterdir()
     content = segment.read_bytes()
