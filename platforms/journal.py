@@ -38,7 +38,7 @@ def served(entries: Iterable[JournalEntry]) -> Mapping[Environment, EndpointSpec
     return found
 
 
-class Lines(Protocol):
+class JournalText(Protocol):
     """Where journals are kept: a text per recipe that only grows."""
 
     def read(self, recipe: str) -> bytes:
@@ -66,10 +66,10 @@ class _Verified:
 
 
 class HashedJournal:
-    """The journal port on lines; each line is verified once, and again if anything before it was changed."""
+    """The journal port on a text; each line is verified once, and again if anything before it was changed."""
 
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
+    def __init__(self, text: JournalText) -> None:
+        self._text = text
         self._verified: dict[str, _Verified] = {}
 
     def append(
@@ -105,20 +105,20 @@ class HashedJournal:
             "details": dict(details or {}),
         }
         for _ in races.attempts():
-            seen = self._lines.read(recipe)
+            seen = self._text.read(recipe)
             entries = self._checked(recipe, seen)
             if recorded := next((entry for entry in entries if _identity(entry) == identity), None):
                 return recorded
             line = _sealed(facts, entries)
-            if self._lines.extend(recipe, seen, line):
+            if self._text.extend(recipe, seen, line):
                 return _entry(line)
         raise ConflictError(
-            f"{self._lines.name(recipe)}: {races.ATTEMPTS} attempts lost against others; append it again"
+            f"{self._text.name(recipe)}: {races.ATTEMPTS} attempts lost against others; append it again"
         )
 
     def entries(self, recipe: str) -> list[JournalEntry]:
         """Every entry, oldest first; raises `PlatformError` naming the first one whose hash does not fit."""
-        return self._checked(recipe, self._lines.read(recipe))
+        return self._checked(recipe, self._text.read(recipe))
 
     def _checked(self, recipe: str, content: bytes) -> list[JournalEntry]:
         kept, now = self._verified.get(recipe, _Verified()), whole(content)
@@ -145,7 +145,7 @@ class HashedJournal:
 
     def _broken(self, recipe: str, number: int, reason: str) -> PlatformError:
         return PlatformError(
-            f"entry {number} of the journal {self._lines.name(recipe)} {reason}: it was changed after it was written;"
+            f"entry {number} of the journal {self._text.name(recipe)} {reason}: it was changed after it was written;"
             " restore it from a backup"
         )
 

@@ -111,7 +111,7 @@ class Compute(Protocol):
         that it waits for a machine, that it began.
 
         Returns the local folder with the job's outputs (`training.outputs` names the files) and what it took
-        (`platforms.jobs.Usage`). An exception raised in the caller, cancellation included, ends the job. Raises
+        (`platforms.usage.Usage`). An exception raised in the caller, cancellation included, ends the job. Raises
         `JobFailedError`.
         """
         ...

@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
-from tasks import revision
+from platforms.settings import ROOT
 from tasks.inspection import Inspection
 from tasks.run import run_logger
 
@@ -108,7 +108,7 @@ def _output(command: Command) -> tuple[int, list[str]]:
         try:
             done = subprocess.run(
                 command.arguments,
-                cwd=revision.ROOT,
+                cwd=ROOT,
                 env=kept | names,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

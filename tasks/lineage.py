@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from platforms.settings import ROOT
 from platforms.values import DatasetVersion
 from tasks import revision
 
-LOCK_FILE: Final = revision.ROOT / "requirements.lock"
+LOCK_FILE: Final = ROOT / "requirements.lock"
 CODE: Final = ("git_commit", "git_tree", "environment_lock")
 """The tags that tell what a job ran with."""
 UNKNOWN: Final = "unknown"

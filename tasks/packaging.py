@@ -21,13 +21,13 @@ from prefect import task
 
 from platforms.pins import pins
 from platforms.selection import current
+from platforms.settings import ROOT
 from platforms.values import Image, ModelVersion
 from tasks import facts
 from tasks.run import run_logger
 from tasks.shipper_context import copy_shipper
 from training import outputs
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 SERVICE: Final = ROOT / "scoring_service"
 TEMPLATES: Final = ROOT / "deployments" / "image"
 MANIFEST: Final = "manifest.json"

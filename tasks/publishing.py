@@ -19,12 +19,11 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from platforms.errors import PlatformError
-from platforms.settings import Settings
+from platforms.settings import ROOT, Settings
 from recipes import catalog
 from recipes.recipe import RecipeError
 from tasks import revision
 
-ROOT: Final = revision.ROOT
 DEFINITION: Final = ROOT / "prefect.yaml"
 DEFAULT_RECIPE: Final = "diabetes"
 PYTHON: Final = (sys.executable, "-m")

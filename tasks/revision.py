@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+from platforms.settings import ROOT
 
 
 def commit(root: Path = ROOT) -> str | None:

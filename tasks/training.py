@@ -9,8 +9,8 @@ from pathlib import Path
 
 from prefect import task
 
-from platforms.jobs import Usage
 from platforms.selection import current
+from platforms.usage import Usage
 from platforms.values import DatasetVersion, Parameter, TrainingJob
 from tasks import archive, lineage
 from tasks.run import run_id, run_logger

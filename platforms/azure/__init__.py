@@ -33,7 +33,7 @@ def build(settings: Settings) -> Platform:
     from platforms.azure.folders import Folders
     from platforms.azure.images import AzureImages
     from platforms.azure.infrastructure import AzureInfrastructure
-    from platforms.azure.journal import BlobLines
+    from platforms.azure.journal import JournalBlobs
     from platforms.azure.lock import BlobLockTable
     from platforms.azure.machine_learning import MachineLearning
     from platforms.azure.registry import AzureRegistry
@@ -65,7 +65,7 @@ def build(settings: Settings) -> Platform:
         traffic=ShippedLog(blobs),
         secrets=secrets,
         lock=BlobLockTable(Texts(container, "locks")),
-        journal=HashedJournal(BlobLines(Texts(container, "journal"))),
+        journal=HashedJournal(JournalBlobs(Texts(container, "journal"))),
         telemetry=telemetry(azure),
         infrastructure=AzureInfrastructure(azure),
     )

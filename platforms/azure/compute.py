@@ -23,6 +23,7 @@ from platforms.azure.run_history import RunDetails, RunHistory, Waiting
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.azure.training_job import JobFactory, outputs_path
 from platforms.errors import PlatformError
+from platforms.lines import Lines, unheard
 from platforms.values import TrainingJob
 
 SUBMISSIONS: Final = 3
@@ -42,7 +43,7 @@ class AzureCompute:
         self._history = RunHistory(workspace)
 
     def run(
-        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = jobs.unheard
+        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = unheard
     ) -> Path:
         """Run the job, or attach to the running or finished one of that name.
 
@@ -55,7 +56,7 @@ class AzureCompute:
             JobFailedError: The job failed, was cancelled or got no node in time; it ends with its last lines.
             PlatformError: Azure could not be asked any more; the job goes on, and the next run attaches to it.
         """
-        lines = jobs.Lines(on_line)
+        lines = Lines(on_line)
         name, is_new = self._attempt(job)
         with self._cancelled_on_exception(name):
             if is_new:
@@ -91,7 +92,7 @@ class AzureCompute:
                     if error.status_code not in NOT_UPLOADED or attempt == SUBMISSIONS - 1:
                         raise
 
-    def _follow(self, job: TrainingJob, name: str, lines: jobs.Lines, waiting: Waiting) -> RunDetails:
+    def _follow(self, job: TrainingJob, name: str, lines: Lines, waiting: Waiting) -> RunDetails:
         """Hand on the job's lines until it is over; raises `JobFailedError` if it waits too long."""
         tails = {log: Tail(self._workspace.settings, lines) for log in run_history.LOGS}
         looks = 0
@@ -132,7 +133,7 @@ class AzureCompute:
                 self._workspace.client.jobs.begin_cancel(name, **clients.REPEATABLE)
             raise
 
-    def _outputs(self, job: TrainingJob, name: str, details: RunDetails, lines: jobs.Lines) -> Path:
+    def _outputs(self, job: TrainingJob, name: str, details: RunDetails, lines: Lines) -> Path:
         folder = self._folders.download(outputs_path(name))
         if not (folder / jobs.RESULT).is_file():
             raise jobs.failure(job, f"job {name} completed without a {jobs.RESULT}", self._page(name), lines)

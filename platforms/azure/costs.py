@@ -6,7 +6,7 @@ from datetime import datetime
 
 from platforms.azure.run_history import RunDetails
 from platforms.azure.settings import AzureSettings
-from platforms.jobs import Usage
+from platforms.usage import Usage
 
 
 def usage(settings: AzureSettings, details: RunDetails) -> Usage:

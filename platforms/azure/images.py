@@ -24,7 +24,7 @@ from platforms.azure.settings import AzureSettings
 from platforms.azure.tail import LAST_LOOKS, Tail
 from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import SHORT, image_of
-from platforms.jobs import Lines, unheard
+from platforms.lines import Lines, unheard
 from platforms.protocols import Storage
 from platforms.values import Image
 

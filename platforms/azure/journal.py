@@ -7,7 +7,7 @@ from platforms.azure.texts import Text, Texts
 from platforms.journal import whole
 
 
-class BlobLines:
+class JournalBlobs:
     """Journals at `<folder>/<recipe>.jsonl`."""
 
     def __init__(self, texts: Texts) -> None:

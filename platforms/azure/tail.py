@@ -6,7 +6,7 @@ from typing import Final
 
 from platforms.azure import clients
 from platforms.azure.settings import AzureSettings
-from platforms.jobs import Lines
+from platforms.lines import Lines
 
 LAST_LOOKS: Final = 3
 """How often the log of something that is over is looked for, if it cannot be read."""

@@ -23,7 +23,9 @@ from typing import Final, TypedDict
 
 from platforms import jobs, names
 from platforms.errors import JobFailedError
+from platforms.lines import Lines, unheard
 from platforms.local import files, launch_client, processes
+from platforms.usage import Usage
 from platforms.values import TrainingJob
 
 _LIMITS: Final = "platforms.local.job_limits"
@@ -54,7 +56,7 @@ class LocalCompute:
         self._memory_mb = memory_mb
 
     def run(
-        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = jobs.unheard
+        self, job: TrainingJob, on_line: Callable[[str], None], on_status: Callable[[str], None] = unheard
     ) -> Path:
         """Run the job, or attach to the running or finished one of that name; every log line goes to `on_line`.
 
@@ -186,7 +188,7 @@ class _Folder:
         """Note how long the job took; here it waits for nothing and costs nothing."""
         if note := self._process():
             ended = (self.outputs / jobs.RESULT).stat().st_mtime
-            jobs.Usage(0.0, round(ended - note["created"], 3), None, "").write(self.outputs)
+            Usage(0.0, round(ended - note["created"], 3), None, "").write(self.outputs)
 
     def record(self, pid: int) -> None:
         """Note the job's process, so that whoever attaches can end it."""
@@ -212,7 +214,7 @@ class _Log:
     def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
         self._path = path
         self._offset = 0
-        self.lines = jobs.Lines(on_line)
+        self.lines = Lines(on_line)
 
     def drain(self, to_end: bool = False) -> None:
         """Hand on the lines that came since; at the end also one without its newline."""

@@ -16,7 +16,7 @@ from typing import Final
 from platforms import names
 from platforms.errors import NotFoundError, PlatformError
 from platforms.image_context import SHORT, image_of
-from platforms.jobs import unheard
+from platforms.lines import unheard
 from platforms.local.environments import environment, run
 from platforms.settings import Settings
 from platforms.values import Image

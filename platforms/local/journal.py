@@ -12,7 +12,7 @@ from platforms.journal import HashedJournal, whole
 from platforms.local import files
 
 
-class FileLines:
+class JournalFiles:
     """Journals at `<root>/<recipe>.jsonl`."""
 
     def __init__(self, root: Path) -> None:
@@ -56,4 +56,4 @@ class FileLines:
 
 def file_journal(root: Path) -> HashedJournal:
     """The journal port on a folder."""
-    return HashedJournal(FileLines(root))
+    return HashedJournal(JournalFiles(root))

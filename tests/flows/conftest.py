@@ -10,11 +10,12 @@ import pytest
 
 from platforms import selection
 from platforms.errors import JobFailedError
-from platforms.jobs import Usage, unheard
+from platforms.lines import unheard
 from platforms.local.endpoint_files import EndpointFiles
 from platforms.local.replicas import ReplicaSets
 from platforms.platform import Platform
 from platforms.settings import Settings
+from platforms.usage import Usage
 from platforms.values import TrainingJob
 from recipes import catalog
 from tasks import listening, reconciling

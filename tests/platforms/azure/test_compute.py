@@ -12,7 +12,7 @@ from platforms.azure.compute import AzureCompute
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.run_history import Waiting
 from platforms.errors import JobFailedError, PlatformError
-from platforms.jobs import Usage
+from platforms.usage import Usage
 from platforms.values import TrainingJob
 from tests.emulator.blobs import Blobs
 from tests.emulator.faults import Fault, Kind

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from platforms.azure import clients
-from platforms.azure.journal import BlobLines
+from platforms.azure.journal import JournalBlobs
 from platforms.azure.settings import AzureSettings
 from platforms.azure.texts import Texts
 from platforms.errors import PlatformError
@@ -23,7 +23,7 @@ def texts(azure: AzureSettings) -> Texts:
 
 @pytest.fixture
 def journal(texts: Texts) -> HashedJournal:
-    return HashedJournal(BlobLines(texts))
+    return HashedJournal(JournalBlobs(texts))
 
 
 class TestBlobJournal(JournalContract):

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from platforms.errors import JobFailedError, PlatformError
-from platforms.jobs import Usage
 from platforms.local.compute import LocalCompute
+from platforms.usage import Usage
 from platforms.values import TrainingJob
 from tests.platforms.local.launching import folder as folder
 from tests.platforms.local.launching import server as server
