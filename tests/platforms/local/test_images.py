@@ -54,12 +54,16 @@ def test_a_digest_is_built_once(images: LocalImages, tmp_path: Path) -> None:
     assert images.locate(other.name)[1] == python
 
 
-def test_an_image_exists_from_its_build_until_its_folder_is_deleted(images: LocalImages, tmp_path: Path) -> None:
-    image = images.build(bare_context(tmp_path / "context"), "diabetes", 1)
-    assert images.exists(image)
+def test_an_image_that_was_deleted_by_hand_is_missed_and_made_again(images: LocalImages, tmp_path: Path) -> None:
+    """As docs/operations.md says."""
+    first = images.build(bare_context(tmp_path / "one"), "diabetes", 1)
+    assert images.exists(first)
     assert not images.exists(Image("diabetes:1-0123456789ab", "0123456789ab" + "0" * 52))
-    shutil.rmtree(images.locate(image.name)[0])
-    assert not images.exists(image)
+    folder, _ = images.locate(first.name)
+    shutil.rmtree(folder)
+    assert not images.exists(first)
+    assert images.build(bare_context(tmp_path / "two"), "diabetes", 1) == first
+    assert images.locate(first.name)[0] == folder
 
 
 def test_files_are_read_only_and_service_code_is_compiled(images: LocalImages, tmp_path: Path) -> None:
