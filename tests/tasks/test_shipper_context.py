@@ -36,6 +36,7 @@ def test_the_image_has_the_shipper_and_no_other_port(context: Path) -> None:
         "platforms/paths.py",
         "platforms/platform.py",
         "platforms/protocols.py",
+        "platforms/races.py",
         "platforms/selection.py",
         "platforms/settings.py",
         "platforms/values.py",
