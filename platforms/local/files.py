@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,10 @@ TEMPORARY: Final = ".tmp-"
 def temporary_beside(path: Path) -> Path:
     """A name for a half-written file in the folder of `path`, which is created."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    return _temporary(path)
+
+
+def _temporary(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
 
 
@@ -45,9 +50,10 @@ def _opened_beside(path: Path, mode: int) -> tuple[Path, BinaryIO]:
         return os.open(name, flags, mode)
 
     for _ in races.attempts():
-        with suppress(FileNotFoundError):  # Another one has removed the empty folder just now.
-            temporary = temporary_beside(path)
-            return temporary, open(temporary, "xb", opener=opener)
+        if _made(path.parent):
+            temporary = _temporary(path)
+            with suppress(FileNotFoundError):  # The folder was removed in between.
+                return temporary, open(temporary, "xb", opener=opener)
     raise _removed(path.parent)
 
 
@@ -55,13 +61,35 @@ def rename(old: Path, new: Path) -> None:
     """Give a file another name, whose folder is created; raises `FileNotFoundError` if the file is gone."""
     for _ in races.attempts():
         try:
-            new.parent.mkdir(parents=True, exist_ok=True)
-            old.replace(new)
-            return
+            if _made(new.parent):
+                old.replace(new)
+                return
         except FileNotFoundError:
             if not old.exists():
                 raise
     raise _removed(new.parent)
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder with its parents; False if another one removes one of them, as they are empty, in this moment."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        return False
+    except FileExistsError:  # So `mkdir` says too of a folder that was there and is gone when it looks again.
+        if _is_blocked(folder):
+            raise
+        return False
+    return True
+
+
+def _is_blocked(folder: Path) -> bool:
+    """Whether something that is no folder has its name, by one look: a folder may come and go meanwhile."""
+    try:
+        mode = folder.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISDIR(mode) and not folder.is_dir()
 
 
 def remove_empty(folder: Path, keep: Path) -> None:

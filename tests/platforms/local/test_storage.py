@@ -97,16 +97,32 @@ def test_a_move_that_was_made_and_killed_leaves_no_folder_either(tmp_path: Path)
 def test_a_store_whose_folder_is_removed_in_between_makes_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage, beside = LocalStorage(tmp_path), files.temporary_beside
+    storage, made = LocalStorage(tmp_path), files._made
 
-    def removed(path: Path) -> Path:
+    def removed(folder: Path) -> bool:
         monkeypatch.undo()
-        temporary = beside(path)
-        path.parent.rmdir()
-        return temporary
+        assert made(folder)
+        folder.rmdir()
+        return True
 
-    monkeypatch.setattr(files, "temporary_beside", removed)
+    monkeypatch.setattr(files, "_made", removed)
     assert storage.write("landing/r/a/x", b"1").size == 1
+
+
+@pytest.mark.parametrize("error", [FileExistsError, FileNotFoundError])
+def test_a_folder_that_is_removed_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    storage = LocalStorage(tmp_path)
+
+    def removed(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(Path, "mkdir", removed)
+    blob = storage.write("landing/r/a/x", b"1")
+    monkeypatch.setattr(Path, "mkdir", removed)
+    assert storage.move(blob, "accepted/r/a/x").size == 1
 
 
 def test_a_move_whose_target_folder_is_removed_in_between_makes_it_again(
