@@ -79,7 +79,7 @@ class AzureImages:
         except NotFoundError:
             raise NotFoundError(
                 f"image {image.name} was never built in registry {self._settings.registry}: "
-                "release its model version again"
+                "release its model version with `rebuild`"
             ) from None
 
     def _record(self, image: Image, manifest: str) -> None:

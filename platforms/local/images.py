@@ -58,7 +58,7 @@ class LocalImages:
         short = image.partition("@")[0].rpartition("-")[2][:SHORT]
         found = sorted(self._images.glob(f"*/{short}")) if len(short) == SHORT and short.isalnum() else []
         if not found:
-            raise NotFoundError(f"there is no image {image} in {self._images}: release its model version again")
+            raise NotFoundError(f"there is no image {image} in {self._images}: release its version with `rebuild`")
         return found[0], environment(self._envs, found[0] / REQUIREMENTS)
 
 
