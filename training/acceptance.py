@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from scoring_service.model import Model, load_model
-from scoring_service.refusal import RowsRefusedError
-from training import matrix
+from training import matrix, probes
 
 if TYPE_CHECKING:
     from recipes.recipe import Array, Estimator
+    from scoring_service.schema import Feature, Rows
+
+    Table = TypeVar("Table", pd.DataFrame, Rows)
 
 DOUBLE: Final = 1e-9
 """Largest difference in double precision, relative to the prediction."""
 SINGLE: Final = 1e-5
 """The same where a form predicts in single precision."""
 _NOTHING: Final = 1e-12
-_UNSEEN: Final = "\N{REPLACEMENT CHARACTER} never seen"
-_LACKING: Final = 50
-"""Rows of the holdout that are predicted again without a value, for each nullable feature."""
+_ALONE: Final = 8
+"""Rows of the holdout that are also predicted one by one."""
 
 
 class RejectedError(Exception):
@@ -45,54 +48,64 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class _Probe:
-    """Rows that the holdout may lack, and what the estimator says to them: None if it refuses them."""
+    """Rows that the holdout may lack, and what the estimator says to each: NaN if it refuses it."""
 
-    told: str
-    rows: pd.DataFrame
-    expected: Array | None
+    rows: probes.Rows
+    expected: Array
 
-    def holds(self, model: Model, tolerance: Tolerance) -> bool:
-        """Whether a form answers as the estimator does; without a finite number it refuses, as the service does."""
-        try:
-            found = model.predict(matrix.rows(self.rows))
-        except RowsRefusedError:
-            return self.expected is None
-        if self.expected is None:
-            return not np.isfinite(found).any()
-        return _close(found, self.expected, tolerance)
+    def odd(self, found: Array, tolerance: Tolerance) -> str | None:
+        """What is said of the first row that is answered in another way; without a finite number it is refused."""
+        same = np.isclose(found, self.expected, tolerance.relative, tolerance.absolute, equal_nan=True)
+        return None if same.all() else self.rows.told[int(np.argmin(same))]
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What the estimator says to the holdout, to categories that it has never seen, and to rows that lack values."""
+    """What the estimator says to the holdout, and to rows like those that requests may send beside (`probes`)."""
 
     features: pd.DataFrame
     expected: Array
-    probes: tuple[_Probe, ...]
+    asked: tuple[_Probe, ...]
 
     @classmethod
-    def of(cls, estimator: Estimator, features: pd.DataFrame, expected: Array, nullable: Sequence[str] = ()) -> Self:
-        """What the fitted estimator's forms must reproduce."""
-        asked = [*_unseen(features), *_lacking(features, nullable)]
-        probes = tuple(_Probe(told, rows, _answers(estimator, rows)) for told, rows in asked)
-        return cls(features, expected, probes)
+    def of(
+        cls, estimator: Estimator, features: pd.DataFrame, expected: Array, declared: Sequence[Feature] = ()
+    ) -> Self:
+        """What the fitted estimator's forms must reproduce; `declared` is what requests may send."""
+        with _silence():
+            asked = [_Probe(rows, _answers(estimator.predict, rows.frame)) for rows in probes.of(features, declared)]
+        return cls(features, expected, tuple(asked))
 
     def tolerance(self, folder: Path, allowed: Sequence[float]) -> Tolerance:
         """The tightest of the `allowed` relative differences that the form keeps; raises `RejectedError`."""
         model = load_model(folder, list(self.features.columns))
-        found = model.predict(matrix.rows(self.features))
-        if _finite(found) is None:
-            raise RejectedError("predictions are not finite")
-        told: list[str] = []
+        with _silence():
+            found = model.predict(matrix.rows(self.features))
+            if not np.isfinite(found).all():
+                raise RejectedError("predictions are not finite")
+            alone = self._alone(model)
+            answers = [_answers(model.predict, matrix.rows(probe.rows.frame)) for probe in self.asked]
+        told: str | None = None
         for tolerance in map(self._scaled, sorted(allowed)):
             if not _close(found, self.expected, tolerance):
                 continue
-            told = [probe.told for probe in self.probes if not probe.holds(model, tolerance)]
-            if not told:
+            told = self._told(alone, answers, tolerance)
+            if told is None:
                 return tolerance
-        if told:
-            raise RejectedError(f"{told[0]} answered in another way")
+        if told is not None:
+            raise RejectedError(f"{told} answered in another way")
         raise RejectedError(f"predictions differ by up to {float(np.abs(found - self.expected).max())}")
+
+    def _alone(self, model: Model) -> Array:
+        """A request of one row takes another way through the service, and maybe through a library of algebra."""
+        rows = matrix.rows(self.features.head(_ALONE)).tolist()
+        return np.array([model.predict_one(row) for row in rows], dtype=np.float64)
+
+    def _told(self, alone: Array, answers: Sequence[Array], tolerance: Tolerance) -> str | None:
+        if not _close(alone, self.expected[:_ALONE], tolerance):
+            return "rows that come alone are"
+        odd = (probe.odd(found, tolerance) for probe, found in zip(self.asked, answers, strict=True))
+        return next((told for told in odd if told is not None), None)
 
     def _scaled(self, relative: float) -> Tolerance:
         """Sums in single precision are off by a share of their terms, however small the sum is."""
@@ -100,38 +113,25 @@ class Acceptance:
         return Tolerance(relative, relative * size if relative > DOUBLE else _NOTHING)
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Numbers that nobody sends overflow on their way."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _close(found: Array, expected: Array, tolerance: Tolerance) -> bool:
     return np.allclose(found, expected, rtol=tolerance.relative, atol=tolerance.absolute)
 
 
-def _finite(found: Array) -> Array | None:
-    return found if np.isfinite(found).all() else None
-
-
-def _answers(estimator: Estimator, rows: pd.DataFrame) -> Array | None:
+def _answers(predict: Callable[[Table], Array], rows: Table) -> Array:
+    """One number per row: NaN where there is no finite one, or where it is refused, whatever with."""
     try:
-        return _finite(np.asarray(estimator.predict(rows), dtype="float64").reshape(-1))
-    except ValueError:
-        return None
-
-
-def _unseen(features: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The first row for each column of texts, with an unknown one there."""
-    for name, kind in zip(features, matrix.kinds(features), strict=True):
-        if kind == "string":
-            yield "unknown categories are", _with(features.head(1), [str(name)], _UNSEEN)
-
-
-def _lacking(features: pd.DataFrame, nullable: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The first rows without each of the nullable columns in turn, and without all of them."""
-    rows = features.head(_LACKING)
-    for name in nullable:
-        yield f"rows without {name!r} are", _with(rows, [name], np.nan)
-    if len(nullable) > 1:
-        yield "rows without any nullable feature are", _with(rows, list(nullable), np.nan)
-
-
-def _with(rows: pd.DataFrame, names: list[str], value: float | str) -> pd.DataFrame:
-    changed = rows.copy()
-    changed[names] = value
-    return changed
+        found = np.asarray(predict(rows), dtype=np.float64).reshape(len(rows))
+    except Exception:
+        if len(rows) == 1:
+            return np.array([np.nan])
+        middle = len(rows) // 2
+        return np.concatenate([_answers(predict, rows[:middle]), _answers(predict, rows[middle:])])
+    return np.where(np.isfinite(found), found, np.nan)

@@ -24,6 +24,7 @@ from training.positions import by_position
 
 if TYPE_CHECKING:
     from recipes.recipe import Array, Estimator
+    from scoring_service.schema import Feature
 
 Form = Literal["weights", "onnx", "skops"]
 Write = Callable[[Path], set[str]]
@@ -51,16 +52,16 @@ class _Attempt:
 
 
 def write(
-    folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array, nullable: Sequence[str] = ()
+    folder: Path, estimator: Estimator, features: pd.DataFrame, expected: Array, declared: Sequence[Feature] = ()
 ) -> Portable:
     """Write the first form that reproduces `expected`, the predictions for `features`, into `folder`.
 
-    It must also answer as the estimator does where values of `nullable` features are missing.
+    It must also answer as the estimator does what else requests may send: `declared` says it, by default anything.
 
     Raises:
         TrainingError: No form does; the message tells why for each.
     """
-    acceptance = Acceptance.of(estimator, features, expected, nullable)
+    acceptance = Acceptance.of(estimator, features, expected, declared)
     reasons: list[str] = []
     for attempt in _attempts(estimator, features):
         shutil.rmtree(folder, ignore_errors=True)
@@ -83,8 +84,8 @@ def _attempts(estimator: Estimator, features: pd.DataFrame) -> Iterator[_Attempt
     yield _Attempt("weights", (DOUBLE,), partial(_write_weights, estimator, features))
     yield _Attempt("onnx", (DOUBLE, SINGLE), partial(_write_onnx, estimator, features, "double"))
     yield _Attempt("onnx", (SINGLE,), partial(_write_onnx, estimator, features, "single"))
-    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, features, False))
-    yield _Attempt("skops", (DOUBLE,), partial(_write_skops, estimator, features, True))
+    yield _Attempt("skops", (DOUBLE, SINGLE), partial(_write_skops, estimator, features, False))
+    yield _Attempt("skops", (DOUBLE, SINGLE), partial(_write_skops, estimator, features, True))
 
 
 def _tried(attempt: _Attempt, folder: Path, acceptance: Acceptance) -> Portable:

@@ -9,10 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import pyarrow as pa
 
 from recipes.profile import Profile
 from recipes.recipe import Recipe
+from recipes.serving_schema import serving_schema
+from scoring_service.schema import Schema
 from training import mlflow_model, outputs, plots, portable
 from training.fit import Fit
 
@@ -31,7 +34,8 @@ def begin(folder: Path) -> None:
 def write(folder: Path, recipe: Recipe, fitted: Fit, metrics: Mapping[str, float]) -> portable.Portable:
     """Write everything but `profile.json` and `result.json`; returns the form that serves."""
     features = fitted.holdout[list(recipe.features)]
-    form = portable.write(folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions, recipe.nullable)
+    declared = msgspec.convert(serving_schema(recipe), Schema).features
+    form = portable.write(folder / outputs.PORTABLE, fitted.estimator, features, fitted.predictions, declared)
     shutil.rmtree(folder / outputs.MODEL, ignore_errors=True)
     mlflow_model.write(folder / outputs.MODEL, fitted.estimator, features, fitted.predictions)
     outputs.write_json(folder / outputs.METRICS, metrics)

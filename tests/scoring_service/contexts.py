@@ -58,12 +58,14 @@ def make_fitted(folder: Path, recipe: Recipe, estimator: Any, features: pd.DataF
     import numpy as np
 
     from recipes.serving_schema import serving_schema
+    from scoring_service.schema import Schema
     from training import portable
 
     make_context(folder, recipe=recipe.name)
     write_json(folder / "schema.json", serving_schema(recipe))
     expected = np.asarray(estimator.predict(features))
-    portable.write(folder / "model", estimator, features, expected, recipe.nullable)
+    declared = Schema.read(folder / "schema.json").features
+    portable.write(folder / "model", estimator, features, expected, declared)
     write_manifest(folder)
     return folder
 

@@ -16,12 +16,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from scoring_service.model import load_model
+from scoring_service.schema import Feature
 from tests.recipes import flats
 from tests.training.test_portable import FEATURES, FLATS, RENTS, named, write
 from training import matrix
 
 GAPPY = FEATURES.mask(np.random.default_rng(0).random(FEATURES.shape) < 0.2)
 ONLY_B = ColumnTransformer([("b", "passthrough", ["b"])])
+LACKING_AREA = [
+    Feature(name, kind, nullable=name == "area")
+    for name, kind in zip(flats.recipe.features, matrix.kinds(FLATS), strict=True)
+]
+
+
+def numbers(*nullable: str) -> list[Feature]:
+    """Both features, of which these may lack their value."""
+    return [Feature(name, "number", nullable=name in nullable) for name in ("a", "b")]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +49,7 @@ ONLY_B = ColumnTransformer([("b", "passthrough", ["b"])])
 )
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_rows_that_lack_values_serve_too(estimator: Any, form: str, tolerance: float, tmp_path: Path) -> None:  # noqa: ANN401  # no types
-    found, expected = write(tmp_path, estimator, GAPPY, nullable=("a", "b"))
+    found, expected = write(tmp_path, estimator, GAPPY, declared=numbers("a", "b"))
     assert (found.form, found.tolerance.relative) == (form, tolerance)
     model, rows = load_model(tmp_path, ["a", "b"]), matrix.rows(GAPPY)
     relative, absolute = found.tolerance.relative, found.tolerance.absolute
@@ -63,13 +73,13 @@ def test_a_form_answers_and_refuses_as_the_estimator_does_though_no_row_lacked_a
     passed_over: str | None,
     tmp_path: Path,
 ) -> None:
-    found, _ = write(tmp_path, estimator, nullable=("a",))
+    found, _ = write(tmp_path, estimator, declared=numbers("a"))
     told = [reason for reason in found.passed_over if "rows without 'a' are answered in another way" in reason]
     assert (found.form, [reason.partition(":")[0] for reason in told]) == (form, [passed_over] if passed_over else [])
 
 
 def test_weights_that_give_no_number_are_passed_over(tmp_path: Path) -> None:
-    found, _ = write(tmp_path, make_pipeline(ONLY_B, Ridge()), GAPPY.assign(b=FEATURES["b"]), nullable=("a",))
+    found, _ = write(tmp_path, make_pipeline(ONLY_B, Ridge()), GAPPY.assign(b=FEATURES["b"]), declared=numbers("a"))
     assert (found.form, found.passed_over) == ("onnx", ("weights: predictions are not finite",))
 
 
@@ -85,5 +95,5 @@ def test_filled_texts_are_left_to_the_stock_converter(tmp_path: Path) -> None:
     imputer = SimpleImputer(missing_values="oil", strategy="most_frequent")
     filled = make_pipeline(imputer, OneHotEncoder(handle_unknown="ignore"))
     parts = [("texts", filled, ["heating"]), ("numbers", SimpleImputer(), flats.NUMBERS)]
-    found, _ = write(tmp_path, make_pipeline(ColumnTransformer(parts), Ridge()), FLATS, RENTS, ("area",))
+    found, _ = write(tmp_path, make_pipeline(ColumnTransformer(parts), Ridge()), FLATS, RENTS, LACKING_AREA)
     assert (found.form, found.tolerance.relative) == ("onnx", 1e-9)
