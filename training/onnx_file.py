@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from training.positions import by_position
@@ -46,10 +46,20 @@ def _doubles() -> tuple[dict[type, object], dict[type, object]]:
 
     from training import onnx_imputer, onnx_trees
 
-    shapes: dict[type, object] = dict.fromkeys(onnx_trees.CONVERTERS, one_number)
-    return {**onnx_trees.CONVERTERS, SimpleImputer: onnx_imputer.convert}, shapes | {
-        SimpleImputer: onnx_imputer.shape
-    }
+    trees = onnx_trees.CONVERTERS | _lightgbm()
+    shapes: dict[type, object] = dict.fromkeys(trees, one_number)
+    return {**trees, SimpleImputer: onnx_imputer.convert}, shapes | {SimpleImputer: onnx_imputer.shape}
+
+
+def _lightgbm() -> dict[type, Callable[[Any, Any, Any], None]]:
+    """The estimator can be one only if the recipe has imported it."""
+    if "lightgbm" not in sys.modules:
+        return {}
+    from lightgbm import LGBMRegressor
+
+    from training import onnx_lightgbm
+
+    return {LGBMRegressor: onnx_lightgbm.convert}
 
 
 def _set_opsets(graph: Any) -> None:  # noqa: ANN401  # onnx has no types
@@ -75,8 +85,8 @@ def _inputs(kinds: Sequence[Kind], precision: Precision) -> list[tuple[str, obje
 
 
 def _register_lightgbm() -> None:
-    """Teach skl2onnx LightGBM's regressor, if the estimator can be one at all: it was imported by the recipe then."""
-    if "lightgbm" not in sys.modules:
+    """Teach skl2onnx that LightGBM's regressor is one, and its conversion in single precision."""
+    if not _lightgbm():
         return
     from lightgbm import LGBMRegressor
     from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm

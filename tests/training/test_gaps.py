@@ -42,7 +42,7 @@ def numbers(*nullable: str) -> list[Feature]:
         (make_pipeline(ColumnTransformer([("x", SimpleImputer(), ["a", "b"])]), Ridge()), "onnx", 1e-9),
         (make_pipeline(SimpleImputer(), RandomForestRegressor(5, random_state=0)), "onnx", 1e-9),
         (RandomForestRegressor(5, random_state=0), "onnx", 1e-9),
-        (LGBMRegressor(n_estimators=5, verbose=-1), "onnx", 1e-5),
+        (LGBMRegressor(n_estimators=5, verbose=-1), "onnx", 1e-9),
         (HistGradientBoostingRegressor(max_iter=5), "skops", 1e-9),
     ],
     ids=named,

@@ -129,7 +129,7 @@ def test_linear_models_serve_as_weights(estimator: Any, tmp_path: Path) -> None:
         (VotingRegressor([("r", Ridge()), ("f", RandomForestRegressor(3, random_state=0))]), 1e-9),
         (make_pipeline(MinMaxScaler(clip=True), Ridge()), 1e-9),
         (make_pipeline(PolynomialFeatures(2), StandardScaler(), Ridge()), 1e-5),
-        (LGBMRegressor(n_estimators=10, verbose=-1), 1e-5),
+        (LGBMRegressor(n_estimators=10, verbose=-1), 1e-9),
     ],
     ids=named,
 )
@@ -156,7 +156,7 @@ def ordinal(model: object) -> Pipeline:
         (flats.one_hot(Ridge(), "error"), "onnx", 1e-9),
         (flats.one_hot(RandomForestRegressor(10, random_state=0)), "onnx", 1e-9),
         (flats.one_hot(GradientBoostingRegressor(n_estimators=10, random_state=0)), "onnx", 1e-9),
-        (flats.one_hot(LGBMRegressor(n_estimators=10, verbose=-1)), "onnx", 1e-5),
+        (flats.one_hot(LGBMRegressor(n_estimators=10, verbose=-1)), "onnx", 1e-9),
         (ordinal(RandomForestRegressor(10, random_state=0)), "onnx", 1e-9),
         (flats.one_hot(Ridge(), "infrequent_if_exist"), "skops", 1e-9),
         (flats.one_hot(HistGradientBoostingRegressor(max_iter=5)), "skops", 1e-9),
