@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["double", "single"]
 _OPSETS: Final = {"": 18, "ai.onnx.ml": 3}
+_CLASSES: Final = {"zipmap": False}
+"""For classifiers: onnxruntime has the operator that names their probabilities in single precision only."""
 _MATRIX: Final = "input"
 _COLUMN: Final = "f"
 
@@ -23,6 +25,7 @@ def convert(estimator: object, names: Sequence[str], kinds: Sequence[Kind], prec
     Its inputs are those of `scoring_service.onnx_model`.
     """
     from skl2onnx import convert_sklearn
+    from sklearn.base import is_classifier
 
     _register_lightgbm()
     converters, shapes = _doubles() if precision == "double" else ({}, {})
@@ -31,6 +34,7 @@ def convert(estimator: object, names: Sequence[str], kinds: Sequence[Kind], prec
         "model",
         _inputs(kinds, precision),
         target_opset=_OPSETS,
+        options=_CLASSES if is_classifier(estimator) else None,
         custom_conversion_functions=converters,
         custom_shape_calculators=shapes,
     )

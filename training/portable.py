@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from training import linear, matrix, onnx_file, packages, skops_file
+from training import linear, matrix, onnx_file, onnx_steps, packages, skops_file
 from training.acceptance import DOUBLE, SINGLE, Acceptance, RejectedError, Tolerance
 from training.errors import TrainingError
 from training.outputs import write_json
@@ -109,7 +109,9 @@ def _write_weights(estimator: Estimator, features: pd.DataFrame, folder: Path) -
 def _write_onnx(
     estimator: Estimator, features: pd.DataFrame, precision: onnx_file.Precision, folder: Path
 ) -> set[str]:
+    onnx_steps.check_estimator(estimator, precision)
     content = onnx_file.convert(estimator, list(features.columns), matrix.kinds(features), precision)
+    onnx_steps.check_graph(content, estimator, precision, features)
     (folder / "model.onnx").write_bytes(content)
     write_json(folder / "form.json", {"form": "onnx"})
     return {"onnxruntime"}

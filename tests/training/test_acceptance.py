@@ -9,7 +9,6 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
-from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from sklearn.tree import DecisionTreeRegressor
@@ -79,13 +78,6 @@ def test_a_category_that_the_schema_refuses_rejects_no_form(encoder: object, tmp
 def test_what_is_answered_in_another_way_is_told(tmp_path: Path) -> None:
     found, _ = write(tmp_path, encoded(OneHotEncoder(), "grade", Ridge()), CODED, CODED_TARGET)
     assert "onnx: other values of 'grade' are answered in another way" in found.passed_over
-
-
-def test_neighbours_so_far_away_that_all_are_as_near_are_no_matter_within_limits(tmp_path: Path) -> None:
-    found, _ = write(tmp_path, KNeighborsRegressor())
-    assert "onnx: huge values of 'a' are answered in another way" in found.passed_over
-    found, _ = write(tmp_path, KNeighborsRegressor(), declared=LIMITED)
-    assert (found.form, found.tolerance.relative) == ("onnx", 1e-9)
 
 
 def test_a_form_that_differs_only_off_the_holdout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
