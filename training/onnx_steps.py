@@ -19,7 +19,7 @@ from sklearn.neighbors import (
     RadiusNeighborsRegressor,
 )
 
-from training import matrix, nested
+from training import matrix, nested, onnx_trees
 from training.acceptance import RejectedError
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _STEPS: Final = frozenset({"ArgMax", "ArgMin", "Greater", "GreaterOrEqual", "Les
 
 def check_estimator(estimator: object, precision: Precision) -> None:
     """Raises `RejectedError` for what no graph should be made of, however close it may be on the holdout."""
+    if any(_endless(part) for part in nested.parts(estimator, _ours(precision))):
+        raise RejectedError("some trees only tell missing values from all others at a node")
     parts = list(nested.parts(estimator))
     if any(isinstance(part, _NEAREST) for part in parts):
         raise RejectedError("of neighbours that are as near as others it takes other ones")
@@ -58,6 +60,17 @@ def check_graph(content: bytes, estimator: object, precision: Precision, feature
         raise RejectedError(_VOTES)
     if precision == "single" and operators & _STEPS and not _fit_single(features):
         raise RejectedError("it compares in single precision what does not fit it")
+
+
+def _ours(precision: Precision) -> tuple[type, ...]:
+    """Models whose trees our own converters write."""
+    return tuple(onnx_trees.CONVERTERS) if precision == "double" else ()
+
+
+def _endless(part: object) -> bool:
+    """Whether a tree has infinite thresholds, which tell missing values from others; skl2onnx never ends there."""
+    tree = vars(part).get("tree_")
+    return tree is not None and not np.isfinite(tree.threshold).all()
 
 
 def _chooses(estimator: object) -> bool:

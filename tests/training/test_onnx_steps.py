@@ -13,6 +13,8 @@ from sklearn.ensemble import (
     ExtraTreesClassifier,
     IsolationForest,
     RandomForestClassifier,
+    RandomForestRegressor,
+    StackingClassifier,
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -22,7 +24,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from scoring_service.model import load_model
+from tests.training.test_gaps import GAPPY, numbers
 from tests.training.test_portable import FEATURES, named, write
+from training import onnx_steps
+from training.acceptance import RejectedError
 
 VOTES = "onnx: it chooses a class by votes that are added in single precision, or in another order"
 GRID = pd.DataFrame(np.indices((4, 4, 4)).reshape(3, -1).T * 1.0, columns=["a", "b", "c"])
@@ -69,6 +74,31 @@ def test_of_neighbours_that_are_as_near_those_of_the_estimator_count(estimator: 
 def test_who_tells_outliers_chooses_a_class_too(tmp_path: Path) -> None:
     found, _ = write(tmp_path, IsolationForest(n_estimators=3, random_state=0), GRID, CLASSES)
     assert (found.form, VOTES in found.passed_over) == ("skops", True)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DecisionTreeClassifier(random_state=0),
+        RandomForestClassifier(3, random_state=0),
+        BaggingClassifier(n_estimators=3, random_state=0),
+        StackingClassifier([("t", DecisionTreeClassifier(random_state=0))], cv=2),
+    ],
+    ids=named,
+)
+def test_trees_that_split_at_a_missing_value_are_not_converted_for_ever(estimator: Any, tmp_path: Path) -> None:  # noqa: ANN401  # no types
+    target = GAPPY["a"].isna() * 1.0
+    found, expected = write(tmp_path, estimator, GAPPY, target, numbers("a", "b"))
+    assert found.form == "skops"
+    assert "onnx: some trees only tell missing values from all others at a node" in found.passed_over
+    assert list(load_model(tmp_path, ["a", "b"]).predict(GAPPY.to_numpy())) == list(expected)
+
+
+def test_only_our_own_converters_know_such_a_split() -> None:
+    forest = RandomForestRegressor(2, random_state=0).fit(GAPPY, GAPPY["a"].isna() * 1.0)
+    onnx_steps.check_estimator(forest, "double")
+    with pytest.raises(RejectedError, match="only tell missing values"):
+        onnx_steps.check_estimator(forest, "single")
 
 
 def test_trees_in_single_precision_take_only_what_fits_it(tmp_path: Path) -> None:
