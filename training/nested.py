@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
+
+Fitted = TypeVar("Fitted")
 
 
 def parts(estimator: object, skipped: tuple[type, ...] = ()) -> Iterator[object]:
@@ -25,3 +29,12 @@ def parts(estimator: object, skipped: tuple[type, ...] = ()) -> Iterator[object]
         elif hasattr(found, "get_params") and not isinstance(found, type):
             yield found
             waiting += vars(found).values()
+
+
+def serial(estimator: Fitted) -> Fitted:
+    """A copy that predicts without a pool of workers: a replica has one core, and no memory for them."""
+    copied = copy.deepcopy(estimator)
+    for part in parts(copied):
+        if "n_jobs" in vars(part):
+            vars(part)["n_jobs"] = 1
+    return copied

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from training import linear, matrix, onnx_file, onnx_steps, packages, skops_file
+from training import linear, matrix, nested, onnx_file, onnx_steps, packages, skops_file
 from training.acceptance import DOUBLE, SINGLE, Acceptance, RejectedError, Tolerance
 from training.errors import TrainingError
 from training.outputs import write_json
@@ -120,7 +120,7 @@ def _write_onnx(
 def _write_skops(estimator: Estimator, features: pd.DataFrame, as_frame: bool, folder: Path) -> set[str]:
     """Served frames like the features, or arrays of the same columns."""
     served = estimator if as_frame else by_position(estimator, list(features.columns))
-    trusted = skops_file.dump(served, folder / "model.skops")
+    trusted = skops_file.dump(nested.serial(served), folder / "model.skops")
     modules = packages.modules(trusted)
     if ours := packages.homeless(modules):
         raise RejectedError(f"the type comes from {', '.join(ours)}, which no distribution brings into the image")
