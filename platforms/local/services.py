@@ -49,7 +49,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **({"PREFECT_API_AUTH_STRING": auth} if auth else {}),
         "PREFECT_HOME": str(settings.state_dir / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # Each new client would ask for both, and they are the server's own: of one lock, and without tokens unless set.
+        # Each new client would ask for both: the server is of the same lock, and gives tokens only if told to.
         "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": os.environ.get("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "false"),
         "DO_NOT_TRACK": "1",
