@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from platforms.azure.infrastructure import AzureInfrastructure
 from platforms.azure.settings import AzureSettings
@@ -66,6 +67,10 @@ class OfflineInstallation(Installation):
         return [pod for pod in pods if is_ready(cluster.store.peek(pod.key) or {})]
 
 
+LOOK: Final = 0.1
+"""Seconds between two looks at the offline Azure, whose threads have the same processor."""
+
+
 @contextmanager
 def started_offline(folder: Path) -> Iterator[Installation]:
     """An installation on what `provision` makes of an empty subscription, brought up by `up --detach`."""
@@ -79,9 +84,9 @@ def started_offline_in_trouble(folder: Path) -> Iterator[Installation]:
 
     def azure_has_a_bad_day(over: Callable[[], bool]) -> None:
         with every_service("throttle")(emulator.world):
-            wait_for(lambda: over() or has_model(emulator.world), 420)
+            wait_for(lambda: over() or has_model(emulator.world), 420, LOOK)
         with every_service("drop-answer")(emulator.world):
-            wait_for(over, 420)
+            wait_for(over, 420, LOOK)
 
     with (
         provisioned(folder) as emulator,
@@ -92,7 +97,7 @@ def started_offline_in_trouble(folder: Path) -> Iterator[Installation]:
 
 def has_model(world: World) -> bool:
     """Whether the workspace has a model."""
-    return any("/models/diabetes/versions/" in str(resource["id"]) for resource in world.resources.everything())
+    return any("/models/diabetes/versions/" in found for found in world.resources.ids())
 
 
 @contextmanager

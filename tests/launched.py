@@ -20,7 +20,7 @@ from platforms.local import launch_client, launcher, services
 VARIABLE = "TESTS_PYTHON"
 """The variable that has the words before a module's name in a command that runs it by the launcher."""
 
-NEEDED_BY_MOST = ("prefect.main", "prefect_azure", "skops.io", "azure.storage.blob", "pandera.pandas")
+NEEDED_BY_MOST = ("skops.io", "prefect.main", "prefect_azure", "azure.storage.blob", "pandera.pandas")
 NEEDED_BY_SOME = (
     "azure.ai.ml",
     "azure.eventgrid",

@@ -68,6 +68,9 @@ PRELOADED = (
     "sklearn.ensemble",
     "sklearn.metrics",
     "sklearn.datasets",
+    # It looks for each of some hundred functions in all that is imported already, so the earlier the cheaper.
+    "skops.io",
+    "skl2onnx",
     "mlflow",
     "mlflow.pyfunc",
     "mlflow.sklearn",

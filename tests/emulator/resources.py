@@ -117,6 +117,11 @@ class ResourceStore:
             raise missing(path)
         return found
 
+    def ids(self) -> list[str]:
+        """The id of every resource, oldest first."""
+        with self._lock:
+            return [entry.document["id"] for entry in self._entries.values()]
+
     def everything(self) -> list[Resource]:
         """Every resource, oldest first."""
         with self._lock:
@@ -124,7 +129,9 @@ class ResourceStore:
 
     def children(self, collection: str) -> list[Resource]:
         """Every resource of a collection, oldest first; a subscription's collection holds those of all its groups."""
-        return [document for document in self.everything() if _belongs(ResourceId.parse(document["id"]), collection)]
+        with self._lock:
+            documents = [entry.document for entry in self._entries.values()]
+            return [copy.deepcopy(each) for each in documents if _belongs(ResourceId.parse(each["id"]), collection)]
 
     def put(self, path: str, body: Resource, headers: Mapping[str, str] | None = None) -> tuple[Entry, bool]:
         """Create or replace; True if created. Raises 404 for a missing group or parent, 409 or 412 as Azure does."""
