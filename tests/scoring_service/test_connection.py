@@ -8,11 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoring_service.connection import Connection
-from scoring_service.messages import Request
 from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import KEY, Running, get, message, parse, read_all, read_answer
-from tests.waiting import wait_for
 
 SCORE = message({"data": [ROW]})
 CLOSE = message({"data": [ROW]}, "Connection: close")
@@ -55,32 +52,6 @@ def test_http_1_0(service: Running) -> None:
 def test_pipelined_requests_are_answered_in_order(service: Running) -> None:
     raw = b"".join(message({"data": [ROW]}, f"X-Request-Id: {index}") for index in range(200))
     assert [answer.headers["x-request-id"] for answer in service.ask(raw)] == [str(index) for index in range(200)]
-
-
-def test_answers_that_a_client_does_not_read_are_not_kept_in_memory(
-    service: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = 0
-    answer = service.router.answer
-
-    def count(request: Request) -> object:
-        nonlocal made
-        made += 1
-        return answer(request)
-
-    monkeypatch.setattr(service.router, "answer", count)
-
-    def blocked() -> bool:
-        return any(isinstance(each, Connection) and each._blocked is not None for each in service.hub.connections)
-
-    # 16 KB that ask for 30 MB, of which the system's buffers take some 3 MB.
-    asked = 400
-    with service.connect() as client:
-        client.sendall(get("/openapi.json") * asked)
-        wait_for(blocked)
-        assert made < asked / 3
-        client.shutdown(socket.SHUT_WR)
-        assert [answer.status for answer in parse(read_all(client))] == [200] * asked
 
 
 def test_what_takes_no_body_is_not_sent_one(service: Running) -> None:
@@ -246,31 +217,6 @@ def _wait_until_read(service: Running) -> None:
             break
         time.sleep(0.01)
     time.sleep(0.05)
-
-
-def test_a_client_that_takes_no_answers_is_stopped_and_ended(service: Running) -> None:
-    service.tick(1000.0)
-    with service.connect() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            client.sendall(get("/openapi.json") * 300_000)
-        service.tick(1031.0)
-        service.tick(1062.0)
-        deadline = time.monotonic() + 5
-        while service.hub.connections and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not service.hub.connections
-
-
-def test_a_client_that_reads_late_gets_every_answer(service: Running) -> None:
-    with service.connect() as client:
-        count = 2000
-        client.sendall(get("/openapi.json") * (count - 1))
-        client.sendall(get("/openapi.json", "Connection: close"))
-        time.sleep(0.2)
-        answers = parse(read_all(client))
-    assert [answer.status for answer in answers] == [200] * count
 
 
 def test_draining_says_close_with_the_last_answer(service: Running) -> None:

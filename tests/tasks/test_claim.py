@@ -44,3 +44,12 @@ def test_the_same_installation_may_move_to_another_machine(
     claim.require()
     monkeypatch.setattr(socket, "gethostname", lambda: "new-machine")
     claim.require()
+
+
+def test_a_take_over_whose_answer_is_lost_counts(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform.lock.swap(claim.NAME, None, "b0b on their-machine")
+    swap = platform.lock.swap
+    with monkeypatch.context() as lossy:
+        lossy.setattr(platform.lock, "swap", lambda *given: swap(*given) and False)
+        claim.take_over()
+    claim.require()
