@@ -13,8 +13,14 @@ from typing import Literal
 import pytest
 from pydantic import SecretStr
 
-from platforms.local import postgres, services
+from platforms.local import postgres, services, sockets
 from platforms.settings import Settings
+
+
+@pytest.fixture
+def folders_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a state has outside of itself be in the test's folder, as nobody listens there."""
+    monkeypatch.setattr(sockets, "SHORT", tmp_path)
 
 
 async def result(check: Callable[[], Awaitable[bool]]) -> bool:
@@ -38,6 +44,16 @@ def test_a_service_sees_these_settings_and_no_others(settings: Settings, monkeyp
     assert Settings().prefect_port == settings.prefect_port
 
 
+def test_clients_ask_for_tokens_only_if_the_server_wants_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", raising=False)
+    assert services.environment(settings)["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] == "false"
+    monkeypatch.setenv("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")
+    assert services.environment(settings)["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] == "true"
+
+
+@pytest.mark.usefixtures("folders_inside")
 def test_a_server_with_auth_asks_for_what_its_clients_send(settings: Settings) -> None:
     closed = settings.model_copy(update={"prefect_auth": SecretStr("ada:lovelace")})
     names = services.server(closed, "url").environment
@@ -70,6 +86,7 @@ def test_the_roles(settings: Settings) -> None:
     postgres.wipe(settings.state_dir)
 
 
+@pytest.mark.usefixtures("folders_inside")
 def test_the_server_is_asked_over_http(settings: Settings) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
