@@ -8,6 +8,7 @@ import secrets as random
 from platforms.errors import PlatformError
 from platforms.protocols import Secrets
 from platforms.values import Environment, key_secret
+from scoring_service.keys import Keys, KeysError
 
 
 def ensure_keys(secrets: Secrets, recipe: str, environment: Environment) -> str:
@@ -17,8 +18,10 @@ def ensure_keys(secrets: Secrets, recipe: str, environment: Environment) -> str:
     """
     name = key_secret(recipe, environment)
     keys = secrets.create(name, f"default {random.token_urlsafe(32)}\n")
-    if fault := _fault(keys):
-        raise PlatformError(f"secret {name!r}{fault}; store it again, `<id> <key>` a line")
+    try:
+        Keys.parse(keys, f"secret {name!r}")
+    except KeysError as error:
+        raise PlatformError(f"{error}; store it again") from None
     return keys
 
 
@@ -30,18 +33,3 @@ def api_key(secrets: Secrets, recipe: str, environment: Environment) -> str:
 def digest(keys: str) -> str:
     """What tells these keys from others, and does not tell the keys."""
     return hashlib.sha256(keys.encode()).hexdigest()
-
-
-def _fault(keys: str) -> str:
-    """What the scoring service would refuse, or nothing; never a key."""
-    if not keys.isascii():
-        return " holds something else than ASCII letters"
-    ids: set[str] = set()
-    for number, line in enumerate(keys.splitlines(), 1):
-        words = line.split()
-        if words and len(words) != 2:
-            return f", line {number}: {len(words)} words instead of two"
-        if words and words[0] in ids:
-            return f", line {number}: its id has a key already"
-        ids.update(words[:1])
-    return "" if ids else " holds no key"

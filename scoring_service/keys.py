@@ -22,20 +22,27 @@ class Keys:
     def read(cls, file: Path) -> Self:
         """The keys in a file of `<id> <key>` lines; raises `KeysError` if there is none."""
         try:
-            lines = file.read_text("ascii").splitlines()
+            content = file.read_text("ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise KeysError(f"keys file {file} cannot be read: {error}") from None
+        return cls.parse(content, f"keys file {file}")
+
+    @classmethod
+    def parse(cls, content: str, source: str) -> Self:
+        """The keys in `<id> <key>` lines; raises `KeysError`, which names the `source`."""
+        if not content.isascii():
+            raise KeysError(f"{source} holds something else than ASCII letters")
         keys: dict[str, bytes] = {}
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(content.splitlines(), 1):
             words = line.split()
             if words and len(words) != 2:
-                raise KeysError(f"keys file {file}, line {number}: expected `<id> <key>`")
+                raise KeysError(f"{source}, line {number}: expected `<id> <key>`")
             if words and words[0] in keys:
-                raise KeysError(f"keys file {file}, line {number}: `{words[0]}` has a key already, take another id")
+                raise KeysError(f"{source}, line {number}: `{words[0]}` has a key already, take another id")
             if words:
                 keys[words[0]] = words[1].encode()
         if not keys:
-            raise KeysError(f"keys file {file} holds no key: add a line `<id> <key>`")
+            raise KeysError(f"{source} holds no key: add a line `<id> <key>`")
         return cls(keys)
 
     def holder(self, authorization: bytes | None) -> str | None:

@@ -68,19 +68,15 @@ class ContainerInstances:
     def status(self, recipe: str, environment: Environment) -> EndpointStatus | None:
         """What the group serves, or shall serve before it ever did; None if there is no group."""
         live = self._find(recipe, environment)
-        asked = _spec(live, ASKED, recipe, environment) if live else None
-        if live is None or asked is None:
-            return None
-        served = _spec(live, SERVED, recipe, environment)
-        ready = served == asked and _is_running(live)
-        return EndpointStatus.of(served or asked, _url(live), ready=ready)
+        return _status(live, recipe, environment) if live else None
 
     def is_applied(self, spec: EndpointSpec) -> bool:
         """Whether the group is ready and as `apply` would leave it."""
-        status, live = self.status(spec.recipe, spec.environment), self._find(spec.recipe, spec.environment)
-        if status is None or live is None:
+        live = self._find(spec.recipe, spec.environment)
+        status = _status(live, spec.recipe, spec.environment) if live else None
+        if live is None or status is None or not status.serves(spec):
             return False
-        return status.serves(spec) and self._is_up_to_date(live, spec, scoring_settings.to_hand_on())
+        return self._is_up_to_date(live, spec, scoring_settings.to_hand_on())
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Delete the group and wait until it is gone; no group is no error."""
@@ -237,6 +233,13 @@ class ContainerInstances:
 def _spec(live: ContainerGroup, tag: str, recipe: str, environment: Environment) -> EndpointSpec | None:
     version, _, image = (live.tags or {}).get(tag, "").partition(" ")
     return EndpointSpec(recipe, environment, Image.parse(image), int(version)) if image else None
+
+
+def _status(live: ContainerGroup, recipe: str, environment: Environment) -> EndpointStatus | None:
+    asked, served = _spec(live, ASKED, recipe, environment), _spec(live, SERVED, recipe, environment)
+    if asked is None:
+        return None
+    return EndpointStatus.of(served or asked, _url(live), ready=served == asked and _is_running(live))
 
 
 def _keys(live: ContainerGroup) -> str:

@@ -26,6 +26,7 @@ from platforms.azure.kubernetes_rollout import LOOK_SECONDS, OvertakenError, Rol
 from platforms.azure.kubernetes_tracks import Locate, Tracks, asked_of, handed_to, served_by
 from platforms.azure.manifests import Scale
 from platforms.azure.settings import AzureSettings
+from platforms.azure.templates import Manifest
 from platforms.endpoint_keys import digest, ensure_keys
 from platforms.errors import NotReadyError, NotStartedError, PlatformError
 from platforms.protocols import Secrets
@@ -69,8 +70,9 @@ class KubernetesEndpoints:
         It is ready if nothing else was asked for since: after a killed rollout, replicas may serve something else.
         """
         live = self._tracks.find(recipe, "stable")
-        if live is None:
-            return None
+        return self._status(live, recipe, environment) if live else None
+
+    def _status(self, live: Manifest, recipe: str, environment: Environment) -> EndpointStatus:
         asked, served = asked_of(live, recipe, environment), served_by(live, recipe, environment)
         spec = served or asked
         url = self._url(spec)
@@ -79,12 +81,11 @@ class KubernetesEndpoints:
 
     def is_applied(self, spec: EndpointSpec) -> bool:
         """Whether stable is ready and as `apply` would leave it."""
-        status, live = self.status(spec.recipe, spec.environment), self._tracks.find(spec.recipe, "stable")
-        if status is None or live is None:
+        live = self._tracks.find(spec.recipe, "stable")
+        if live is None or not self._status(live, spec.recipe, spec.environment).serves(spec):
             return False
         keys = ensure_keys(self._secrets, spec.recipe, spec.environment)
-        has_keys = self._keys(spec.recipe) == digest(keys)
-        return status.serves(spec) and self._tracks.has_settings(live, spec) and has_keys
+        return self._tracks.has_settings(live, spec) and self._keys(spec.recipe) == digest(keys)
 
     def withdraw(self, recipe: str, environment: Environment) -> None:
         """Take everything but the log volumes away, and wait until no replica and no load balancer is left."""

@@ -66,7 +66,7 @@ def test_truth_values_have_no_others() -> None:
 
 def test_nothing_is_asked_for_that_the_schema_refuses() -> None:
     assert limited("x", Feature("x", "number", minimum=0, maximum=10)) <= {0, 0.75, 4.5, 10} | asked("x")
-    assert all(0 <= value <= 10 for value in limited("x", Feature("x", "number", minimum=0, maximum=10)))  # type: ignore[operator]
+    assert all(0 <= value <= 10 for value in limited("x", Feature("x", "number", minimum=0, maximum=10)))  # type: ignore[operator]  # numbers
     assert limited("n", Feature("n", "integer", minimum=1.5, maximum=7)) == {2, 4, 6}
     assert limited("n", Feature("n", "integer", values=(1.0, 5.0, 9.0), maximum=8)) == {5}
 
