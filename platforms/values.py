@@ -64,6 +64,11 @@ class Image:
     digest: str
 
     @property
+    def repository(self) -> str:
+        """The name without its tag: the recipe's."""
+        return self.name.partition(":")[0]
+
+    @property
     def reference(self) -> str:
         """Name and full digest in one string, as the journal keeps it; `parse` gives the image back."""
         return f"{self.name}@sha256:{self.digest}"

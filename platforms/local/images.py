@@ -51,7 +51,7 @@ class LocalImages:
         return self._folder(image).exists()
 
     def _folder(self, image: Image) -> Path:
-        return self._images / names.checked("recipe", image.name.partition(":")[0]) / image.digest[:SHORT]
+        return self._images / names.checked("recipe", image.repository) / image.digest[:SHORT]
 
     def locate(self, image: str) -> tuple[Path, Path]:
         """Context folder and python of an image, by name, reference or digest; raises `NotFoundError`."""

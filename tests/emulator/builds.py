@@ -39,33 +39,29 @@ class Builds:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self.refused = 0
-        """How many of the next builds fail before they have a run."""
-        self.old_answers = 0
-        """How often a task run that was put again still shows the run of before."""
         self.engine: Literal["unpack", "buildah"] = "unpack"
 
-    def schedule(self, registry: str, request: dict[str, Any]) -> Resource:
-        """Begin the build that a run request describes; returns the run's document."""
+    def schedule(self, registry: str, request: dict[str, Any], task: str | None = None) -> Resource:
+        """Begin the build that a run request describes, maybe of a task; returns the run's document."""
         with self._lock:
             name = f"cf{next(self._numbers)}"
-        properties = {
-            "runId": name,
-            "status": "Queued",
-            "runType": "QuickRun",
-            "createTime": now(),
-            "lastUpdatedTime": now(),
-            "platform": request["platform"],
-            "agentConfiguration": request.get("agentConfiguration") or {"cpu": 2},
-            "isArchiveEnabled": False,
-        }
-        entry, _ = self._world.resources.put(f"{registry}/runs/{name}", {"properties": properties})
-        thread = threading.Thread(
-            target=self._run, args=[entry.document["id"], request], name="emulator-build", daemon=True
+        path = f"{registry}/runs/{name}"
+        queued = {"runId": name, "status": "Queued", "lastUpdatedTime": now(), "isArchiveEnabled": False}
+        answered, _ = self._world.resources.put(path, {"properties": queued})
+        self._change(
+            path,
+            {
+                "runType": "QuickRun",
+                "createTime": now(),
+                "platform": request["platform"],
+                "agentConfiguration": request.get("agentConfiguration") or {"cpu": 2},
+                **({"task": task} if task else {}),
+            },
         )
+        thread = threading.Thread(target=self._run, args=[path, request], name="emulator-build", daemon=True)
         self._threads.append(thread)
         thread.start()
-        return entry.document
+        return answered.document
 
     def log(self, name: str) -> str:
         """Where a run's log is, in the registry's container."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Final
 from urllib.parse import parse_qsl
@@ -11,7 +12,7 @@ from starlette.routing import BaseRoute
 
 from tests.emulator.blobs import Blobs
 from tests.emulator.builds import CONTAINER, Builds
-from tests.emulator.http import Call, CloudError, answer, route
+from tests.emulator.http import Call, CloudError, answer, now, route
 from tests.emulator.images import ImageStore
 from tests.emulator.resources import Resource
 from tests.emulator.world import World
@@ -23,7 +24,8 @@ REGISTRY: Final = (
 NAME: Final = "ridgelineoffline"
 CONTENT: Final = "/registry-content"
 """Where the registry's own address begins, which is a host of its own in Azure."""
-OVER: Final = ("Succeeded", "Failed", "Canceled")
+OF_TASK: Final = re.compile(r"TaskName eq '([\w-]+)'")
+"""The one filter of runs that is modelled."""
 
 
 def routes(world: World) -> list[BaseRoute]:
@@ -31,8 +33,8 @@ def routes(world: World) -> list[BaseRoute]:
     return [
         route(f"{REGISTRY}/listBuildSourceUploadUrl", tasks.upload_url, ["POST"]),
         route(f"{REGISTRY}/scheduleRun", tasks.schedule, ["POST"]),
-        route(f"{REGISTRY}/taskRuns/{{name}}", tasks.put, ["PUT"]),
-        route(f"{REGISTRY}/taskRuns/{{name}}", tasks.get),
+        route(f"{REGISTRY}/tasks/{{name}}", tasks.put, ["PUT"]),
+        route(f"{REGISTRY}/runs", tasks.runs),
         route(f"{REGISTRY}/runs/{{name}}/listLogSasUrl", tasks.log_url, ["POST"]),
         route(f"{CONTENT}/oauth2/exchange", exchange, ["POST"]),
         route(f"{CONTENT}/oauth2/token", access, ["POST"]),
@@ -64,46 +66,36 @@ class Tasks:
         url = self._world.part(Blobs).blob_url(CONTAINER, path, "cw")
         return answer({"relativePath": path, "uploadUrl": url})
 
-    def schedule(self, call: Call) -> Response:
-        """A run by POST: sent twice, it runs twice."""
-        return answer(self._world.part(Builds).schedule(self._registry(call), call.body))
-
     def put(self, call: Call) -> Response:
-        """A task run: one that is put again unchanged does not run again."""
-        old, body, builds = self._world.resources.find(call.path), call.body, self._world.part(Builds)
-        if builds.refused:
-            builds.refused -= 1
-            body["properties"] |= {"runId": None, "provisioningState": "Failed"}
-            self._world.resources.put(call.path, body)
-        elif old is None or _request(old.document) != _request(body):
-            run = builds.schedule(self._registry(call), body["properties"]["runRequest"])
-            before = old.document["properties"]["runId"] if old else None
-            body["properties"] |= {"runId": run["name"], "oldRunId": before, "provisioningState": "Creating"}
-            self._world.resources.put(call.path, body)
-        return answer(self._document(call), 200 if old else 201)
+        """A task; one that is new is answered as one that is not."""
+        self._registry(call)
+        body = call.body
+        body["properties"] = {"creationDate": now(), "isSystemTask": False, "timeout": 3600, **body["properties"]}
+        return answer(self._world.resources.put(call.path, body)[0].document)
 
-    def get(self, call: Call) -> Response:
-        return answer(self._document(call))
+    def schedule(self, call: Call) -> Response:
+        """A run by POST: sent twice, it runs twice. The answer knows only what there is before it runs."""
+        registry, request, builds = self._registry(call), call.body, self._world.part(Builds)
+        if request["type"] != "TaskRunRequest":
+            return answer(builds.schedule(registry, request))
+        task = self._world.resources.get(request["taskId"]).document
+        built = _build_request(task, request.get("overrideTaskStepProperties") or {})
+        return answer(builds.schedule(registry, built, task["name"]))
+
+    def runs(self, call: Call) -> Response:
+        """The runs of a registry, or of one of its tasks, the newest first."""
+        found = self._world.resources.children(f"{self._registry(call)}/runs")[::-1]
+        if (asked := call.query.get("$filter")) is None:
+            return answer({"value": found})
+        if not (task := OF_TASK.fullmatch(asked)):
+            raise CloudError(400, "InvalidFilter", f"The emulator does not model the filter {asked!r}.")
+        return answer({"value": [run for run in found if run["properties"].get("task") == task[1]]})
 
     def log_url(self, call: Call) -> Response:
         name = call.parameters["name"]
         self._world.resources.get(f"{self._registry(call)}/runs/{name}")
         builds, blobs = self._world.part(Builds), self._world.part(Blobs)
         return answer({"logLink": blobs.blob_url(CONTAINER, builds.log(name), "r"), "logArtifactLink": None})
-
-    def _document(self, call: Call) -> Resource:
-        """A task run with its run as it is now."""
-        document, builds = self._world.resources.get(call.path).document, self._world.part(Builds)
-        name, before = document["properties"].pop("runId"), document["properties"].pop("oldRunId", None)
-        if before and builds.old_answers:
-            builds.old_answers -= 1
-            name = before
-        if name is None:
-            return document
-        run = self._world.resources.get(f"{self._registry(call)}/runs/{name}").document
-        status = run["properties"]["status"]
-        document["properties"] |= {"runResult": run, "provisioningState": status if status in OVER else "Creating"}
-        return document
 
     def _registry(self, call: Call) -> str:
         path = REGISTRY.format(**call.parameters)
@@ -141,6 +133,13 @@ def _form(call: Call, grant: str) -> dict[str, str]:
     return form
 
 
-def _request(document: Resource) -> tuple[object, object]:
-    properties = document["properties"]
-    return properties.get("runRequest"), properties.get("forceUpdateTag")
+def _build_request(task: Resource, override: Resource) -> Resource:
+    """What a run of a task builds: its step, where the run does not say otherwise."""
+    properties = task["properties"]
+    step = properties["step"]
+    return {
+        "sourceLocation": override.get("contextPath") or step["contextPath"],
+        "dockerFilePath": override.get("file") or step["dockerFilePath"],
+        **{name: step[name] for name in ("imageNames", "isPushEnabled")},
+        **{name: properties[name] for name in ("platform", "agentConfiguration")},
+    }

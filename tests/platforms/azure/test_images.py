@@ -149,8 +149,9 @@ def test_a_fault_while_building_makes_one_image(
 ) -> None:
     with world.faults.on(
         Fault(kind, "/listBuildSourceUploadUrl", times=2),
-        Fault(kind, "/taskRuns/", "PUT", times=2),
-        Fault(kind, "/taskRuns/", "GET", times=2, skip=1),
+        Fault(kind, "/tasks/", "PUT", times=2),
+        Fault(kind, "/scheduleRun", times=2),
+        Fault(kind, "/runs", "GET", times=2, skip=1),
         Fault(kind, "/listLogSasUrl", times=2),
     ):
         image = images.build(context, "diabetes", 1)
@@ -193,28 +194,27 @@ def test_a_failed_build_tells_its_last_lines_and_can_be_tried_again(
     assert "diabetes" in images.build(_with(context, dockerfile), "diabetes", 1).name
 
 
-@pytest.mark.long
-def test_a_build_that_fails_before_it_has_a_run_is_told_and_can_be_tried_again(
+def test_a_build_that_is_refused_is_told_and_can_be_tried_again(
     images: AzureImages, context: Path, world: World
 ) -> None:
-    world.part(Builds).refused = 2
-    for _ in range(2):
-        with pytest.raises(PlatformError, match=r"build of image diabetes:1-\w+ never ran: .* is Failed. Try again"):
-            images.build(context, "diabetes", 1)
+    told = r"build of image diabetes:1-\w+ in registry ridgelineoffline: 403 .*roles"
+    with world.faults.on(Fault("error", "/scheduleRun", status=403)), pytest.raises(PlatformError, match=told):
+        images.build(context, "diabetes", 1)
     assert images.pull_reference(images.build(context, "diabetes", 1))
 
 
-def test_the_failure_of_an_earlier_try_is_not_taken_for_this_one(
-    images: AzureImages, context: Path, world: World, monkeypatch: pytest.MonkeyPatch
+def test_a_build_after_one_that_failed_is_begun_once_although_its_answer_is_lost(
+    images: AzureImages, context: Path, store: ImageStore, world: World
 ) -> None:
-    builds = world.part(Builds)
-    with monkeypatch.context() as patch:
-        patch.setattr(builds, "_build", _refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.part(Builds), "_build", _refuse)
         with pytest.raises(PlatformError, match="no disk left"):
             images.build(context, "diabetes", 1)
-    builds.old_answers = 3
-    assert images.pull_reference(images.build(context, "diabetes", 1))
-    assert builds.old_answers == 0
+    lost = Fault("drop-answer", "/scheduleRun")
+    with world.faults.on(lost):
+        image = images.build(context, "diabetes", 1)
+    assert lost.hits == 1
+    assert store.pushes.count(image.name) == 1
 
 
 def test_a_build_that_takes_too_long_is_told_and_attached_to(

@@ -2,7 +2,7 @@
 
 Azure/azure-sdk-assets, azure-ai-ml: `test_command_job_with_dataset`, `test_command_job_dependency_label_resolution`,
 `test_crud_model_with_stage`, `test_aml_compute_create_and_delete`, `test_create_and_get` (code). azure-cli:
-`test_acr_taskrun`.
+`test_acr_task`.
 """
 
 from __future__ import annotations
@@ -69,6 +69,11 @@ NODE_FIELDS = {
 RUN_FIELDS = {
     *("agentConfiguration", "createTime", "finishTime", "isArchiveEnabled", "lastUpdatedTime", "outputImages"),
     *("platform", "provisioningState", "runId", "runType", "startTime", "status"),
+}
+QUEUED_FIELDS = {"isArchiveEnabled", "lastUpdatedTime", "provisioningState", "runId", "status"}
+TASK_FIELDS = {
+    *("agentConfiguration", "creationDate", "isSystemTask", "platform", "provisioningState", "status", "step"),
+    "timeout",
 }
 RESOURCE = {"id", "name", "properties", "systemData", "type"}
 
@@ -195,33 +200,34 @@ def test_a_cluster_has_the_recorded_fields_and_begins_as_creating(
     assert service.delete(f"/computes/{name}", params={"api-version": "1"}).status_code == 202
 
 
-def test_a_task_run_has_the_recorded_fields_and_runs_once(registry: httpx.Client, world: World, name: str) -> None:
+def test_a_task_and_its_run_have_the_recorded_fields(registry: httpx.Client, world: World, name: str) -> None:
     place = registry.post("/listBuildSourceUploadUrl").json()
     assert set(place) == {"relativePath", "uploadUrl"}
     _upload(world, place["uploadUrl"])
-    request = {
-        "type": "DockerBuildRequest",
-        "imageNames": [f"{name}:v1"],
-        "isPushEnabled": True,
-        "dockerFilePath": "Dockerfile",
-        "platform": {"os": "linux", "architecture": "amd64"},
-        "sourceLocation": place["relativePath"],
-    }
-    body = {"location": "westus", "properties": {"runRequest": request}}
-    assert registry.put(f"/taskRuns/{name}", json=body).status_code == 201
-    again = registry.put(f"/taskRuns/{name}", json=body)
-    assert again.status_code == 200
-    while (run := registry.get(f"/taskRuns/{name}").json()["properties"])["provisioningState"] == "Creating":
+    step = {"type": "Docker", "imageNames": [f"{name}:v1"], "isPushEnabled": True, "dockerFilePath": "Dockerfile"}
+    machine = {"platform": {"os": "linux", "architecture": "amd64"}, "agentConfiguration": {"cpu": 2}}
+    body = {"location": "westus", "properties": {"status": "Enabled", "step": step, **machine}}
+    made = registry.put(f"/tasks/{name}", json=body)
+    assert made.status_code == 200
+    assert set(made.json()) == RESOURCE | {"location"}
+    assert set(made.json()["properties"]) == TASK_FIELDS
+
+    override = {"contextPath": place["relativePath"]}
+    request = {"type": "TaskRunRequest", "taskId": made.json()["id"], "overrideTaskStepProperties": override}
+    queued = registry.post("/scheduleRun", json=request)
+    assert (queued.status_code, queued.headers.keys() & {"location", "azure-asyncoperation"}) == (200, set())
+    assert set(queued.json()) == RESOURCE
+    assert set(queued.json()["properties"]) == QUEUED_FIELDS
+
+    path = f"/runs/{queued.json()['name']}"
+    while (run := registry.get(path).json())["properties"]["status"] in ("Queued", "Running"):
         time.sleep(0.01)
-    assert set(run) == {"provisioningState", "runRequest", "runResult"}
-    assert run["runResult"]["name"] == again.json()["properties"]["runResult"]["name"]
-    found = run["runResult"]["properties"]
-    assert set(found) == RUN_FIELDS
-    assert (found["status"], found["runType"]) == ("Succeeded", "QuickRun")
+    found = run["properties"]
+    assert set(found) == RUN_FIELDS | {"task"}
+    assert (found["status"], found["runType"], found["task"]) == ("Succeeded", "QuickRun", name)
     assert set(found["outputImages"][0]) == {"digest", "registry", "repository", "tag"}
-    forced = {"location": "westus", "properties": {"runRequest": request, "forceUpdateTag": "1"}}
-    registry.put(f"/taskRuns/{name}", json=forced)
-    assert registry.get(f"/taskRuns/{name}").json()["properties"]["runResult"]["name"] != run["runResult"]["name"]
+    listed = registry.get("/runs", params={"api-version": "1", "$filter": f"TaskName eq '{name}'"}).json()
+    assert listed == {"value": [run]}
 
 
 def test_a_run_that_is_posted_twice_runs_twice(registry: httpx.Client, world: World, name: str) -> None:
