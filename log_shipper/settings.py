@@ -13,7 +13,7 @@ PREFIX = "SHIPPER_"
 class Settings(BaseSettings):
     """What can be set. A field `x_y` is the environment variable `SHIPPER_X_Y`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     log_dir: Path
     """Folder of the request log; segments in folders below it are shipped too."""

@@ -27,7 +27,6 @@ class Settings(BaseSettings):
         env_file=ENV_FILE,
         extra="ignore",
         frozen=True,
-        use_attribute_docstrings=True,
     )
 
     platform: Literal["local", "azure"] = "local"

@@ -19,7 +19,6 @@ class AzureSettings(BaseSettings):
         env_file=ENV_FILE,
         extra="ignore",
         frozen=True,
-        use_attribute_docstrings=True,
     )
 
     subscription_id: str = ""

@@ -43,6 +43,8 @@ PRELOADED = (
     "prefect.task_engine",
     "prefect.deployments",
     "prefect.workers.process",
+    # Server and worker look for the collections that are installed.
+    "prefect_azure",
     "prefect.artifacts",
     "prefect.runtime",
     "prefect.events",
