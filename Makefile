@@ -60,7 +60,7 @@ test: ## check style, types and imports, then run the tests
 
 tested: lint
 	@eval "exec $${TESTS_PYTHON:?is set by tests.launched} pytest" '--tx "$(WORKERS)*popen//python=$$TESTS_PYTHON tests.forked"' \
-		--dist loadgroup --randomly-seed=440928386 --cov '-m "not long"'
+		--dist loadgroup --randomly-seed=440928386 --cov --cov-report= '-m "not long"'
 
 lint: style types imports ## check style, types and imports
 

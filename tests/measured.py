@@ -31,15 +31,21 @@ OTHERS = ("AnyIO", "emulator", SENDERS)
 """How the names of those threads begin; AnyIO's run what a web server does not await."""
 
 
+_is_paused = threading.Event()
+
+
 @contextmanager
 def paused() -> Iterator[None]:
-    """Keep coverage, if there is any, from this thread meanwhile."""
-    measure = sys.gettrace()
+    """Keep coverage, if there is any, from this thread meanwhile, and from those that start."""
+    measure, was_paused = sys.gettrace(), _is_paused.is_set()
     sys.settrace(None)
+    _is_paused.set()
     try:
         yield
     finally:
         sys.settrace(measure)
+        if not was_paused:
+            _is_paused.clear()
 
 
 def load(*modules: str) -> None:
@@ -85,8 +91,8 @@ def _elsewhere(senders: ThreadPoolExecutor, function: Callable[Given, Answer]) -
 
 
 @contextmanager
-def but_the_emulator() -> Iterator[None]:
-    """Keep coverage, if there is any, from the emulator's threads that start meanwhile."""
+def but_what_is_not_ours() -> Iterator[None]:
+    """Keep coverage, if there is any, from threads that start meanwhile: the emulator's, and all while it pauses."""
     measure = threading.gettrace()
     if measure is None:
         yield
@@ -95,10 +101,10 @@ def but_the_emulator() -> Iterator[None]:
     def choose(
         frame: FrameType, event: Literal["call", "line", "return", "exception", "opcode"], argument: object
     ) -> TraceFunction | None:
-        if not threading.current_thread().name.startswith(OTHERS):
-            return measure(frame, event, argument)
-        sys.settrace(None)
-        return None
+        if _is_paused.is_set() or threading.current_thread().name.startswith(OTHERS):
+            sys.settrace(None)
+            return None
+        return measure(frame, event, argument)
 
     threading.settrace(choose)
     try:
