@@ -35,6 +35,7 @@ def client(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_clients_are_answered_between_the_imports(folder: Path) -> None:
+    (folder / "program.py").write_text("import gc; print(gc.isenabled())")
     for name in ("first", "second"):
         (folder / f"slow_{name}.py").write_text(
             f"import pathlib, time\nwhile not pathlib.Path({str(folder / name)!r}).exists(): time.sleep(0.01)\n"
@@ -49,7 +50,10 @@ def test_clients_are_answered_between_the_imports(folder: Path) -> None:
             early.sendall(bytes(4))
             (folder / "first").touch()
             assert early.recv(4) == bytes(4), "while the second one is still to be imported"
-            (folder / "second").touch()
+            with client(folder) as other:
+                wait_for(lambda: psutil.Process(other.pid).net_connections("unix"))
+                (folder / "second").touch()
+                assert other.communicate()[0] == "True\n", "a fork looks for garbage, the launcher not yet"
             assert pongs(folder / "l.sock")
         finally:
             process.kill()
