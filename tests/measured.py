@@ -32,20 +32,44 @@ OTHERS = ("AnyIO", "emulator", SENDERS)
 
 
 _is_paused = threading.Event()
+_paused: list[TraceFunction | None] = []
 
 
 @contextmanager
 def paused() -> Iterator[None]:
     """Keep coverage, if there is any, from this thread meanwhile, and from those that start."""
-    measure, was_paused = sys.gettrace(), _is_paused.is_set()
-    sys.settrace(None)
-    _is_paused.set()
+    _paused.append(sys.gettrace())
+    try:
+        with _tracing(None):
+            yield
+    finally:
+        _paused.pop()
+
+
+@contextmanager
+def resumed() -> Iterator[None]:
+    """Have coverage look for a while in the middle of a pause."""
+    with _tracing(_paused[-1]):
+        yield
+
+
+@contextmanager
+def _tracing(function: TraceFunction | None) -> Iterator[None]:
+    before, was_paused = sys.gettrace(), _is_paused.is_set()
+    _set_paused(function is None)
+    sys.settrace(function)
     try:
         yield
     finally:
-        sys.settrace(measure)
-        if not was_paused:
-            _is_paused.clear()
+        sys.settrace(before)
+        _set_paused(was_paused)
+
+
+def _set_paused(is_paused: bool) -> None:
+    if is_paused:
+        _is_paused.set()
+    else:
+        _is_paused.clear()
 
 
 def load(*modules: str) -> None:
