@@ -210,6 +210,8 @@ def _receive(connection: socket.socket) -> Request | None:
 
 def _run(request: Request, connection: socket.socket, finished: threading.Event) -> int:
     """Become the program that the client asked for; returns its exit code."""
+    # What is there by now stays, so to look at it for garbage would be in vain, and would copy its memory.
+    gc.freeze()
     gc.enable()
     os.setsid()
     _take_over(request)
