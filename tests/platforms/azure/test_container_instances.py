@@ -85,14 +85,16 @@ def test_settings_that_changed_are_missed_and_reach_the_group_with_the_next_appl
 
 
 @pytest.mark.long
-def test_settings_with_which_the_service_does_not_start_are_undone(
+def test_a_setting_that_the_service_would_not_take_is_told_before_anything_changes(
     bench: AciBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status = bench.endpoints.apply(bench.spec(1, "qa"))
-    monkeypatch.setenv("SCORING_LOG_REDACT", "nothing")
-    with pytest.raises(NotReadyError, match=r"(?s):1 still serves.*names \['nothing'\], which are no features"):
-        bench.endpoints.apply(bench.spec(1, "qa"))
-    assert bench.predict(status) == 1.0
+    process = bench.process()
+    monkeypatch.setenv("SCORING_LOG_FAILURE", "hope")
+    for version in (1, 2):
+        with pytest.raises(PlatformError, match=r"SCORING_LOG_FAILURE.*'hope'.*mend it in the environment"):
+            bench.endpoints.apply(bench.spec(version, "qa"))
+    assert (bench.process(), bench.predict(status)) == (process, 1.0)
 
 
 @pytest.mark.long

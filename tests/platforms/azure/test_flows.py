@@ -51,8 +51,9 @@ def test_a_batch_becomes_a_model_in_production_and_no_secret_is_told(platform: P
         exchange(platform, key_secret("diabetes", environment))
     assert reconciling.restore_endpoints.fn("diabetes") == ["qa", "prod"]
     assert reconciling.restore_endpoints.fn("diabetes") == []
-    wait_for(lambda: ask(prod, "exchanged-scoring-diabetes-prod") == 200)
-    assert ask(prod, key) == 401
+    # Each replica hears of it by itself, and any of them may answer.
+    wait_for(lambda: {ask(prod, "exchanged-scoring-diabetes-prod") for _ in range(8)} == {200})
+    wait_for(lambda: {ask(prod, key) for _ in range(8)} == {401})
     logs = [blob.path for blob in platform.storage.list("logs/diabetes/")]
     assert len([path for path in logs if path.endswith("flow.log")]) == 3
     assert any(b"training" in content(platform, path) for path in logs)

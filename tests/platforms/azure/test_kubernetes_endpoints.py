@@ -8,7 +8,7 @@ import urllib.error
 import pytest
 
 from platforms.azure.kubernetes_objects import POD, SERVICE, STATEFUL_SET
-from platforms.errors import ConflictError, NotReadyError, PlatformError
+from platforms.errors import ConflictError, PlatformError
 from platforms.values import EndpointStatus
 from tests.emulator.faults import PASSING, Fault
 from tests.emulator.world import World
@@ -58,15 +58,16 @@ def test_settings_that_changed_are_missed_and_reach_every_replica_with_the_next_
 
 
 @pytest.mark.long
-def test_settings_with_which_the_service_does_not_start_are_undone(
+def test_a_setting_that_the_service_would_not_take_is_told_before_anything_changes(
     aks: AksBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status = aks.endpoints.apply(aks.spec(1))
-    monkeypatch.setenv("SCORING_LOG_REDACT", "nothing")
+    process = aks.process(f"{aks.name}-stable-0")
+    monkeypatch.setenv("SCORING_LOG_FAILURE", "hope")
     for version in (1, 2):
-        with pytest.raises(NotReadyError, match=r"(?s):1 still serves.*names \['nothing'\], which are no features"):
+        with pytest.raises(PlatformError, match=r"SCORING_LOG_FAILURE.*'hope'.*mend it in the environment"):
             aks.endpoints.apply(aks.spec(version))
-        assert aks.predict(status) == 1.0
+    assert (aks.process(f"{aks.name}-stable-0"), aks.predict(status)) == (process, 1.0)
 
 
 @pytest.mark.long
