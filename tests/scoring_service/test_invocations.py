@@ -34,14 +34,15 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predict]:
     """MLflow's own scoring server, as far as parsing and predicting goes, with the model as a pyfunc."""
     import warnings
 
-    with warnings.catch_warnings():
+    # It warns past every filter that there are no type hints, which it would take for a schema.
+    with warnings.catch_warnings(record=True):
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
         from mlflow.models import infer_signature
         from mlflow.pyfunc.scoring_server import infer_and_parse_data, parse_csv_input
 
         class Linear(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow is not followed
-            # MLflow looks at the names of the arguments, and takes type hints for a schema, so there are none.
+            # MLflow looks at the names of the arguments.
             def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN202  # see above
                 return model_input.to_numpy(np.float64) @ np.array(COEFFICIENTS) + INTERCEPT
 
