@@ -58,6 +58,7 @@ class ImageTask:
 
         source = build_source.upload(self._settings, self._client, *self._registry, context)
         task = self._client.tasks.create(*self._registry, self.name, self._document(source))
+        # A task has to name a source; that one may be an upload is known of what a run overrides: `az acr task run`.
         step = models.OverrideTaskStepProperties(context_path=source)
         return self._scheduled(models.TaskRunRequest(task_id=task.id, override_task_step_properties=step), before)
 

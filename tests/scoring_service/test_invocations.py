@@ -34,7 +34,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predict]:
     """MLflow's own scoring server, as far as parsing and predicting goes, with the model as a pyfunc."""
     import warnings
 
-    # It warns past every filter that there are no type hints, which it would take for a schema.
+    # It warns past every filter that `predict` has no type hints.
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
@@ -42,7 +42,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Predict]:
         from mlflow.pyfunc.scoring_server import infer_and_parse_data, parse_csv_input
 
         class Linear(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow is not followed
-            # MLflow looks at the names of the arguments.
+            # MLflow looks at the names of the arguments, and takes type hints for a schema, so there are none.
             def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001,ANN202  # see above
                 return model_input.to_numpy(np.float64) @ np.array(COEFFICIENTS) + INTERCEPT
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,6 +16,7 @@ from unittest.mock import Mock
 import pytest
 
 from platforms.azure.build_source import archive
+from platforms.azure.image_task import ImageTask
 from platforms.azure.images import AzureImages
 from platforms.azure.settings import AzureSettings
 from platforms.errors import NotFoundError, PlatformError
@@ -235,6 +237,18 @@ def test_a_build_that_takes_too_long_is_told_and_attached_to(
         go.set()
         image = images.build(context, "diabetes", 1)
     assert store.pushes.count(image.name) == 1
+
+
+def test_a_run_that_does_not_tell_when_it_was_made_is_the_newest(images: AzureImages) -> None:
+    from azure.mgmt.containerregistrytasks.models import Run, RunProperties
+
+    queued, done = Run(properties=RunProperties(run_id="cf2")), Run(properties=RunProperties(run_id="cf1"))
+    done.properties.create_time = datetime(2026, 1, 1, tzinfo=UTC)
+    client = Mock()
+    client.runs.list.return_value = [done, queued]
+    newest = ImageTask(images._settings, client, Image("diabetes:1-abc", "abc")).newest_run()
+    assert newest is queued
+    assert client.runs.list.call_args.kwargs == {"filter": "TaskName eq 'diabetes-abc'"}
 
 
 def _refuse(*arguments: object) -> None:
