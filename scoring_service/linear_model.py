@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping, Sequence
+from math import inf, nan
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -32,6 +33,8 @@ class LinearModel:
     def __init__(self, weights: Weights) -> None:
         self._coefficients = weights.coefficients
         self._intercept = weights.intercept
+        self.predict_one = _sum_of_products(weights)
+        """The prediction for one row; raises `ValueError` for one of another length."""
 
     def predict(self, rows: Rows) -> NDArray[np.float64]:
         """Predictions of shape (n,) for rows of shape (n, features)."""
@@ -43,16 +46,27 @@ class LinearModel:
                 total += coefficient * column
         return total
 
-    def predict_one(self, row: Sequence[Value]) -> float:
-        """The prediction for one row, without numpy: it would take longer to build the array."""
-        total = self._intercept
-        for coefficient, value in zip(self._coefficients, row, strict=True):
-            total += coefficient * value  # type: ignore[operator]  # a linear model has no texts
-        return total
-
     def unload(self) -> None:
         """Nothing is held."""
 
     def metadata(self) -> Mapping[str, str]:
         """The form."""
         return {"form": "weights"}
+
+
+def _sum_of_products(weights: Weights) -> Callable[[Sequence[Value]], float]:
+    """The sum for one row, written out: a loop over the features takes twice as long, to build an array four times.
+
+    The code is made of nothing but numbers.
+    """
+    names = [f"x{index}" for index in range(len(weights.coefficients))]
+    lines = [
+        "def sum_of_products(row):",
+        f"    {', '.join(names)}, = row",
+        f"    total = {weights.intercept!r}",
+        *[f"    total += {weight!r} * {name}" for weight, name in zip(weights.coefficients, names, strict=True)],
+        "    return total",
+    ]
+    made: dict[str, Any] = {"inf": inf, "nan": nan}
+    exec("\n".join(lines), made)
+    return made["sum_of_products"]  # type: ignore[no-any-return]  # as it was just made

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,19 @@ def test_a_row_alone_and_in_a_batch_give_the_same_bits(
     model = LinearModel(Weights(coefficients, 1.5))
     batch = model.predict(np.array(rows))
     assert batch.tolist() == [model.predict_one(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "weights", [Weights((2.0,), -0.0), Weights((1.0,) * 3000, 0.5), Weights((inf, -inf, nan), 1e308)]
+)
+def test_a_row_alone_is_the_sum_of_any_numbers(weights: Weights) -> None:
+    model = LinearModel(weights)
+    row = tuple(0.1 * index - 7 for index in range(len(weights.coefficients)))
+    expected = model.predict(np.array([row]))
+    np.testing.assert_array_equal([model.predict_one(row)], expected)
+    for wrong in (row[1:], (*row, 0.0)):
+        with pytest.raises(ValueError, match="values to unpack"):
+            model.predict_one(wrong)
 
 
 def test_weights_predict_the_linear_function(context: Path) -> None:
