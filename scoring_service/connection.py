@@ -15,6 +15,7 @@ from typing import Final
 import httptools
 
 from scoring_service.framing import UNUSUAL, check_head
+from scoring_service.heads import Repeated
 from scoring_service.hub import Hub, Phase
 from scoring_service.incoming import BODY, HEAD, IDLE, Incoming
 from scoring_service.load import RETRY
@@ -37,12 +38,13 @@ LINGER_SECONDS: Final = 1.0
 class Connection(Incoming, asyncio.Protocol):
     """The state of one connection."""
 
-    __slots__ = ("_alone", "_blocked", "_burst", "_deferred", "_ended", "_outbox", "_transport", "_unread")
+    __slots__ = ("_alone", "_asked", "_blocked", "_burst", "_deferred", "_ended", "_outbox", "_transport", "_unread")
     _transport: asyncio.Transport
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
         self._alone = b""
+        self._asked = -1
         self._blocked: float | None = None
         self._burst = 0
         self._deferred: deque[tuple[Request, bool, bool]] = deque()
@@ -71,15 +73,15 @@ class Connection(Incoming, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop with whatever arrived."""
+        if self._phase is IDLE and not self._unread and self._answer_again(data):
+            return
         if self._phase >= LINGER:
             return
         if len(data) <= SLICE and not self._unread and len(self._outbox.queue) < WAITING:
-            if self._phase is not IDLE or self._hub.draining:
-                self._feed(data)
-            elif not self._answer_again(data):
+            if self._phase is IDLE and not self._hub.draining:
                 self._alone = data
-                self._feed(data)
-                self._alone = b""
+            self._feed(data)
+            self._alone = b""
             return
         self._unread += data
         self._feed_slices()
@@ -150,7 +152,7 @@ class Connection(Incoming, asyncio.Protocol):
     def _reply(self, request: Request, keep: bool, old: bool) -> None:
         answer = self._hub.handler.answer(request)
         if self._alone and keep and self._usual(request, answer):
-            self._hub.heads.learn(self._alone, request)
+            self._hub.heads.learn(self._alone, request, self._hub.handler.admit(request))
         self._burst += len(answer.body) if isinstance(answer, Response) else 0
         self._answer(answer, request.method == b"HEAD", keep, old)
 
@@ -164,14 +166,23 @@ class Connection(Incoming, asyncio.Protocol):
     def _answer_again(self, data: bytes) -> bool:
         """Answer a whole request whose head is known; False if it is none."""
         hub = self._hub
-        found = hub.heads.find(data)
-        if found is None:
+        head = hub.heads.find(data)
+        if head is None or hub.draining or self._outbox.queue:
             return False
-        head, body = found
         self._since = hub.now
-        answer = hub.handler.answer(Request(head.method, head.path, head.headers, body, perf_counter()))
-        self._outbox.put(answer, bare=False, keep=True, old=False)
+        asked = Repeated(self._transport, head, data[len(data) - head.length :], perf_counter())
+        if head.route.together is not None:
+            self._asked = hub.turn.ask(asked)
+        else:
+            self._answer_asked()
+            answer = hub.handler.answer(asked.request(), head)
+            self._outbox.put(answer, bare=False, keep=True, old=False)
         return True
+
+    def _answer_asked(self) -> None:
+        """Answer what was asked in this turn, so that what comes now is answered after it."""
+        if self._asked == self._hub.turn.number:
+            self._hub.turn.answer()
 
     def _usual(self, request: Request, answer: Answer) -> bool:
         """Whether nothing about request and answer is special, so that the same head may be taken without parsing."""
@@ -189,6 +200,7 @@ class Connection(Incoming, asyncio.Protocol):
             self._hub.turn.end()
 
     def _feed(self, data: bytes) -> None:
+        self._answer_asked()
         self._fresh = False
         self._burst = 0
         try:

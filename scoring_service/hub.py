@@ -13,24 +13,26 @@ from scoring_service.heads import Heads
 from scoring_service.load import Load
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.problem import ProblemError
+from scoring_service.route import Admitted
 from scoring_service.settings import Settings
-from scoring_service.turn import Turn
+from scoring_service.turn import Answering, Turn
 
 RESERVED: Final = 64
 """Files that a process needs besides its connections."""
 
 
-class Handler(Protocol):
+class Handler(Answering, Protocol):
     """What answers requests."""
 
-    def answer(self, request: Request) -> Answer:
-        """The answer to a complete request, now or later."""
-        ...
-
+    heads: Heads
     load: Load
 
-    def flush(self) -> None:
-        """Write the records of what was answered; a refusal takes the place of an answer without one."""
+    def admit(self, request: Request) -> Admitted:
+        """What answers the request, by its head alone; raises `ProblemError`."""
+        ...
+
+    def answer(self, request: Request, admitted: Admitted | None = None) -> Answer:
+        """The answer to a complete request, now or later; `admitted` if `admit` said so of an equal head."""
         ...
 
     def note(self, problem: ProblemError) -> None:
@@ -81,8 +83,8 @@ class Hub:
         self.settings = settings
         self.connections: set[Waiting] = set()
         self.load = handler.load
-        self.heads = Heads()
-        self.turn = Turn(handler.flush)
+        self.heads = handler.heads
+        self.turn = Turn(handler, settings.max_concurrency)
         self.max_connections = min(settings.max_connections, _open_files() - RESERVED)
         self.draining = False
         self.tick(0.0)

@@ -26,20 +26,34 @@ class Load:
         self._concurrency = settings.max_concurrency
         self._seconds = settings.max_wait_seconds
         self._most = settings.max_waiting
+        self._begun = False
         self._count = 0
         self._turn = 0.0
 
-    def admit(self, started: float) -> None:
-        """Count a request that was complete at `started` (`perf_counter`, s); raises `ProblemError` to refuse it."""
-        if self._count == 0:
-            self._turn = started
-            if self.call_soon is not None:
-                self.call_soon(self._end_turn)
+    def admit(self, now: float) -> None:
+        """Count a request that is looked at now (`perf_counter`, s); raises `ProblemError` to refuse it."""
+        self.check(now, 1)
         self._count += 1
-        if started - self._turn > self._seconds and self._count > self._concurrency:
+
+    def check(self, now: float, requests: int) -> None:
+        """Raise `ProblemError` if so many more requests are too many now."""
+        if not self._begun:
+            self._begin(now)
+        if now - self._turn > self._seconds and self._count + requests > self._concurrency:
             raise ProblemError(503, "there is too much to do, ask again later", headers=RETRY, kind="overload")
         if self.waiting >= self._most:
             raise ProblemError(503, f"{self.waiting} answers wait already", headers=RETRY, kind="overload")
 
+    def count(self, requests: int) -> None:
+        """Count requests that were checked."""
+        self._count += requests
+
+    def _begin(self, now: float) -> None:
+        self._begun = True
+        self._turn = now
+        if self.call_soon is not None:
+            self.call_soon(self._end_turn)
+
     def _end_turn(self) -> None:
+        self._begun = False
         self._count = 0

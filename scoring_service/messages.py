@@ -17,6 +17,9 @@ PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
 """The names of RFC 9110, which Python has from 3.13 on: answers and metrics must not change with it."""
 STATUS_LINES: Final = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in PHRASES.items()}
 
+SHORT: Final = 256
+LENGTHS: Final = [b"\r\ncontent-length: %d\r\n" % length for length in range(SHORT)]
+
 
 class Request(msgspec.Struct, gc=False):
     """One complete request.
@@ -70,11 +73,17 @@ Answer: TypeAlias = Response | Pending
 
 def render(response: Response, lines: bytes, bare: bool) -> bytes:
     """The bytes of an answer with further header lines; `bare` leaves the body out, as HEAD asks."""
-    return b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
-        STATUS_LINES[response.status],
-        lines,
-        response.content_type,
-        len(response.body),
-        response.headers,
-        b"" if bare else response.body,
+    body = response.body
+    length = len(body)
+    return b"".join(
+        (
+            STATUS_LINES[response.status],
+            lines,
+            b"content-type: ",
+            response.content_type,
+            LENGTHS[length] if length < SHORT else b"\r\ncontent-length: %d\r\n" % length,
+            response.headers,
+            b"\r\n",
+            b"" if bare else body,
+        )
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -28,6 +28,13 @@ class Histogram:
         """Count one."""
         self._counts[bisect_left(BOUNDS, seconds)] += 1
         self._total += seconds
+
+    def observe_all(self, latencies: Sequence[float]) -> None:
+        """Count many."""
+        counts = self._counts
+        for place in map(bisect_left, repeat(BOUNDS), latencies):
+            counts[place] += 1
+        self._total += sum(latencies)
 
     def lines(self, name: str, labels: Labels) -> Iterator[str]:
         """The histogram as samples."""

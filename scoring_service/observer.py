@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from time import perf_counter
 
 from scoring_service.events import emit
+from scoring_service.heads import Repeated
 from scoring_service.messages import Answer, Pending, Request, Response
 from scoring_service.metrics import Histogram, Metrics
 from scoring_service.problem import ProblemError
@@ -18,9 +20,10 @@ class Observer:
 
     def __init__(self, settings: Settings, spans: Spans | None) -> None:
         self.metrics = Metrics()
-        self._detailed = settings.access_log or spans is not None
+        self.detailed = settings.access_log or spans is not None
         self._lines = settings.access_log
         self._spans = spans
+        self._together: list[tuple[Sequence[Repeated], Sequence[Response], Histogram]] = []
         self._answered: list[tuple[Request, Response, Histogram]] = []
 
     def answered(self, request: Request, answer: Answer, latency: Histogram) -> None:
@@ -30,18 +33,31 @@ class Observer:
         else:
             self._answered.append((request, answer, latency))
 
+    def answered_all(self, asked: Sequence[Repeated], answers: Sequence[Response], latency: Histogram) -> None:
+        """Observe answers of a turn."""
+        self._together.append((asked, answers, latency))
+
     def end_turn(self) -> None:
         """Observe the answers of the turn, now that their records are written: one without may be a refusal."""
         if self._answered:
             answered, self._answered = self._answered, []
             now = perf_counter()
             for request, response, latency in answered:
-                self._written(request, response, latency, now)
+                if response.status == 200:
+                    latency.observe(now - request.started)
+                if self.detailed:
+                    self._tell(request, response.status, now - request.started)
+        if self._together:
+            together, self._together = self._together, []
+            now = perf_counter()
+            for asked, answers, latency in together:
+                pairs = zip(asked, answers, strict=True)
+                latency.observe_all([now - one.started for one, answer in pairs if answer.status == 200])
 
     def refused(self, request: Request, problem: ProblemError) -> None:
         """Observe a refusal."""
         self.metrics.errors[problem.kind] += 1
-        if self._detailed:
+        if self.detailed:
             self._tell(request, problem.status, perf_counter() - request.started)
 
     def failed(self, request: Request) -> None:
@@ -59,7 +75,7 @@ class Observer:
         seconds = now - request.started
         if response is not None and response.status == 200:
             latency.observe(seconds)
-        if self._detailed and response is not None:
+        if self.detailed and response is not None:
             self._tell(request, response.status, seconds)
 
     def _tell(self, request: Request, status: int, seconds: float) -> None:

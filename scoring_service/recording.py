@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias
 from zlib import crc32
 
 import msgspec
@@ -26,6 +26,8 @@ from scoring_service.settings import Settings
 
 ALARM_SECONDS: Final = 60.0
 HASHES: Final = 2**32
+Answered: TypeAlias = tuple[str, Sequence[Row], Sequence[float], float, str]
+"""Request id, rows, outputs, start of the work on it (`perf_counter`, s), id of the key."""
 
 
 class Recorder:
@@ -45,51 +47,46 @@ class Recorder:
         self._columns = [context.schema.names[index] for index in kept]
         self._record = record_type([context.schema.features[index] for index in kept])
         self._kept = kept if len(kept) < len(context.schema.features) else None
-        self._records: list[LogRecord] = []
+        self._answered: list[Answered] = []
         self._answers: list[Response] = []
         self._sync = GroupSync(log, self.flush, self._on_sync_error) if log is not None and log.durable else None
 
-    def record(
-        self, request_id: str, rows: Sequence[Row], outputs: Sequence[float], started: float, key_id: str
-    ) -> None:
-        """Take the record of a request, unless its id is not in the sample. `commit` must follow before all else."""
-        log = self.log
-        if log is None or (self._below < HASHES and crc32(request_id.encode()) >= self._below):
-            return
-        settings = self._settings
-        record = LogRecord(
-            request_id,
-            datetime.now(UTC),
-            settings.environment,
-            self._name,
-            settings.model_version,
-            settings.image_digest,
-            self._inputs(rows),
-            outputs,
-            perf_counter() - started,
-            key_id,
-        )
-        self._records.append(record)
+    @property
+    def durable(self) -> bool:
+        """Whether records go to the disk before answers are sent."""
+        return self._sync is not None
 
-    def commit(self, response: Response) -> Answer:
-        """The answer to a request that was given to `record`.
+    def record(self, answered: Answered, response: Response) -> Answer:
+        """Take the record of a request, unless its id is not in the sample, and say when to answer.
 
-        It may be sent after the next `flush`, which makes it a refusal if the record cannot be written; or, if
-        records go to the disk first, it comes when this one is there.
+        The response may be sent after the next `flush`, which makes it a refusal if the record cannot be written; or,
+        if records go to the disk first, it comes when this one is there.
         """
-        if len(self._answers) == len(self._records):
+        if self.log is None or not self._sampled(answered):
             return response
+        self._answered.append(answered)
         self._answers.append(response)
         return response if self._sync is None else self._sync.after_sync(response)
 
+    def record_all(self, answered: Sequence[Answered], responses: Sequence[Response]) -> None:
+        """Take the records of requests that are answered after the next `flush`; the log must not be `durable`."""
+        if self.log is None:
+            return
+        if self._below < HASHES:
+            for one, response in zip(answered, responses, strict=True):
+                self.record(one, response)
+            return
+        self._answered += answered
+        self._answers += responses
+
     def flush(self) -> None:
         """Write what was recorded since the last time."""
-        if self.log is None or not self._records:
+        if self.log is None or not self._answered:
             return
-        records, answers = self._records, self._answers
-        self._records, self._answers = [], []
+        answered, answers = self._answered, self._answers
+        self._answered, self._answers = [], []
         try:
-            self.log.extend(records)
+            self.log.extend(self._records(answered))
         except Exception as error:
             for answer in answers:
                 self._fail(disk_error(error), answer)
@@ -109,13 +106,28 @@ class Recorder:
             with self._alarming():
                 self.log.close()
 
+    def _sampled(self, answered: Answered) -> bool:
+        return self._below == HASHES or crc32(answered[0].encode()) < self._below
+
+    def _records(self, answered: Sequence[Answered]) -> list[LogRecord]:
+        settings, inputs = self._settings, self._inputs
+        environment, name = settings.environment, self._name
+        version, image = settings.model_version, settings.image_digest
+        time, now = datetime.now(UTC), perf_counter()
+        return [
+            LogRecord(
+                request_id, time, environment, name, version, image, inputs(rows), outputs, now - started, key_id
+            )
+            for request_id, rows, outputs, started, key_id in answered
+        ]
+
     def _inputs(self, rows: Sequence[Row]) -> list[msgspec.Struct] | PackedRows:
         record, kept = self._record, self._kept
-        if isinstance(rows, Matrix):
+        if type(rows) is Matrix:
             values = rows.values if kept is None else rows.values[:, kept]
             return PackedRows(len(rows), self._columns, values.astype("<f8", copy=False).tobytes())
         if kept is None:
-            return [record(*row) for row in rows]
+            return [record(*rows[0])] if len(rows) == 1 else [record(*row) for row in rows]
         return [record(*[row[index] for index in kept]) for row in rows]
 
     def _fail(self, error: OSError, answer: Response) -> None:

@@ -53,7 +53,7 @@ class PackedRows(msgspec.Struct, gc=False):
 
 
 class LogRecord(msgspec.Struct, gc=False):
-    """One answered request. `latency` is in seconds, from the complete body to this record."""
+    """One answered request. `latency` is in seconds, from the complete body to `time`, when the record is written."""
 
     request_id: str
     time: datetime

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from time import perf_counter
+from typing import Final, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -11,6 +13,7 @@ import httptools
 from scoring_service import VERSION
 from scoring_service.context import Context
 from scoring_service.exposition import Exposition
+from scoring_service.heads import Heads, Repeated
 from scoring_service.inference import InferenceProtocol
 from scoring_service.invocations import Invocations
 from scoring_service.keys import Keys
@@ -19,7 +22,7 @@ from scoring_service.messages import Answer, Request, Response
 from scoring_service.observer import Observer
 from scoring_service.openapi import document
 from scoring_service.problem import ProblemError
-from scoring_service.route import GET, Route, fixed, fixed_text
+from scoring_service.route import GET, Admitted, Route, fixed, fixed_text
 from scoring_service.scoring import Scorer
 from scoring_service.settings import Settings
 from scoring_service.tracing import Spans
@@ -32,13 +35,14 @@ DOCS_HEADERS: Final = (
 
 
 class Router:
-    """Answers requests; every refusal is a problem, and nothing is raised. `keys` may be exchanged."""
+    """Answers requests; every refusal is a problem, and nothing is raised."""
 
     def __init__(
         self, context: Context, settings: Settings, keys: Keys, scorer: Scorer, spans: Spans | None = None
     ) -> None:
         self.draining = False
-        self.keys = keys
+        self._keys = keys
+        self.heads = Heads()
         self.load = Load(settings)
         self.scorer = scorer
         scorer.refuse = self._refuse_later
@@ -50,9 +54,11 @@ class Router:
         invocations = Invocations(schema, settings.max_rows, scorer)
         exposition = Exposition(schema.recipe, settings, metrics, self.load, scorer.recorder)
         inference = InferenceProtocol(context, settings, scorer, self._ready, metrics.histogram("v2"))
+        # Spans and lines are made request by request, and answers that come later one by one.
+        together = None if scorer.later or self.observer.detailed else scorer.score_all
         docs = Path(__file__).with_name("docs.html").read_bytes()
         return {
-            b"/score": Route(b"POST", scorer.score, metrics.histogram("score")),
+            b"/score": Route(b"POST", scorer.score, metrics.histogram("score"), together),
             b"/invocations": Route(b"POST", invocations.invoke, metrics.histogram("invocations")),
             b"/ping": Route(GET, self._ready),
             b"/version": Route(GET, fixed_text(VERSION.encode())),
@@ -65,13 +71,14 @@ class Router:
             **inference.routes(),
         }
 
-    def answer(self, request: Request) -> Answer:
-        """The answer to a complete request, now or later."""
+    def answer(self, request: Request, admitted: Admitted | None = None) -> Answer:
+        """The answer to a complete request, now or later; `admitted` if `admit` said so of an equal head."""
         try:
-            route, key_id = self._admit(request)
+            admitted = admitted or self.admit(request)
+            route, key_id = admitted.route, admitted.key_id
             if route.latency is None:
                 return route.handler(request, key_id)
-            self.load.admit(request.started)
+            self.load.admit(perf_counter())
             answer = route.handler(request, key_id)
         except ProblemError as problem:
             return self._refused(request, problem)
@@ -80,6 +87,19 @@ class Router:
             return self._refused(request, ProblemError(500, FAILED))
         self.observer.answered(request, answer, route.latency)
         return answer
+
+    def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
+        """The answers to requests of a route that answers many `together`; one by one if anything is wrong."""
+        answers = self._answer_together(asked) if len(asked) > 1 else None
+        if answers is not None:
+            return answers
+        # No answer comes later where many are answered together.
+        return [cast("Response", self.answer(one.request(), one.head)) for one in asked]
+
+    def exchange(self, keys: Keys) -> None:
+        """Admit by these keys from now on, whoever was admitted before."""
+        self._keys = keys
+        self.heads.forget()
 
     def flush(self) -> None:
         """Write the records of what was answered; a refusal takes the place of an answer without one."""
@@ -93,12 +113,25 @@ class Router:
     def refusal(self, request: Request) -> Response | None:
         """The answer to a request whose body is not worth waiting for; None if it is."""
         try:
-            route, _ = self._admit(request)
-            if route.latency is None:
+            if self.admit(request).route.latency is None:
                 raise ProblemError(413, f"{request.path.decode('latin-1')} takes no body")
         except ProblemError as problem:
             return self._refused(request, problem)
         return None
+
+    def _answer_together(self, asked: Sequence[Repeated]) -> Sequence[Response] | None:
+        """The answers; None if anything is wrong, and then nothing was recorded, counted or observed."""
+        route = asked[0].head.route
+        if route.together is None or route.latency is None:
+            return None
+        try:
+            self.load.check(perf_counter(), len(asked))
+            answers = route.together(asked)
+        except Exception:
+            return None
+        self.load.count(len(asked))
+        self.observer.answered_all(asked, answers, route.latency)
+        return answers
 
     def _refuse_later(self, request: Request, error: Exception) -> Response:
         """The refusal of a request that was answered by a promise, whose fulfilment is observed."""
@@ -112,7 +145,8 @@ class Router:
         self.observer.refused(request, problem)
         return problem.response(v2=request.path.startswith(b"/v2"))
 
-    def _admit(self, request: Request) -> tuple[Route, str]:
+    def admit(self, request: Request) -> Admitted:
+        """What answers the request, and the id of its key, by its head alone; raises `ProblemError`."""
         route = self.routes.get(request.path) or self._find(request.path)
         if request.method not in route.methods:
             method = request.method.decode()
@@ -122,13 +156,13 @@ class Router:
                 headers=b"allow: %s\r\n" % route.allow,
             )
         if route.latency is None:
-            return route, ""
-        key_id = self.keys.holder(request.headers.get(b"authorization"))
+            return Admitted(route, "")
+        key_id = self._keys.holder(request.headers.get(b"authorization"))
         if key_id is None:
             raise ProblemError(
                 401, "send a valid key as `Authorization: Bearer KEY`", headers=b"www-authenticate: Bearer\r\n"
             )
-        return route, key_id
+        return Admitted(route, key_id)
 
     def _find(self, target: bytes) -> Route:
         try:

@@ -18,6 +18,7 @@ from scoring_service.schema import MISSING, Feature, Schema, Value
 
 Row: TypeAlias = tuple[Value, ...]
 Body: TypeAlias = bytes | bytearray
+UNDECODED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 _NEVER: Final[Any] = Annotated[float, msgspec.Meta(gt=1.7976931348623157e308)]
 """No number: what only the slow half can look at."""
 
@@ -47,12 +48,15 @@ class RowDecoder:
 
     def decode(self, body: Body) -> Sequence[Row]:
         """The rows of a body, values in the order of the schema; raises `ProblemError`."""
-        named = body.find(b"{", body.find(b"{") + 1) > 0
         try:
-            if named:
-                return [self._values(record) for record in self._objects.decode(body).data]
             return self._lists.decode(body).data  # type: ignore[return-value]  # tuples of values, as decoded
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNDECODED:
+            return self._decode_objects(body)
+
+    def _decode_objects(self, body: Body) -> Sequence[Row]:
+        try:
+            return [self._values(record) for record in self._objects.decode(body).data]
+        except UNDECODED:
             return explain(bytes(body), self._schema, self._max_rows)
 
     def check(self, rows: object, what: str, finite: bool = True) -> Sequence[Row]:

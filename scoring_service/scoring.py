@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import chain, count, islice
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from scoring_service.batching import Asked, Batcher, Render
 from scoring_service.context import Context
+from scoring_service.heads import Repeated
 from scoring_service.matrix import MANY, Matrix
 from scoring_service.messages import Answer, Request, Response
 from scoring_service.problem import FieldError, ProblemError
@@ -47,12 +48,38 @@ class Scorer:
         self._matrix = _numbers if context.schema.numeric else _objects
         self._batcher = Batcher(self) if context.model.batched else None
         self._encode = msgspec.json.Encoder().encode
-        self._process = os.urandom(8).hex()
-        self._counter = count()
+        self._process = f"{os.urandom(8).hex()}-"
+        self._numbers = count()
+
+    @property
+    def later(self) -> bool:
+        """Whether answers come later: when a batch is predicted, or the disk has the record."""
+        return self._batcher is not None or self.recorder.durable
 
     def score(self, request: Request, key_id: str) -> Answer:
         """Answer a body of `POST /score`; raises `ProblemError`."""
         return self.answer(request, self._rows.decode(request.body), key_id, self._render)
+
+    def score_all(self, asked: Sequence[Repeated]) -> list[Response]:
+        """As `score` for requests none of which gives an id, step by step for all of them at once.
+
+        Raises whatever is wrong with any of them, and then none is recorded. Not if answers come `later`.
+        """
+        decode = self._rows.decode
+        decoded = [decode(request.body) for request in asked]
+        rows = [self._prepared(some) if len(some) >= MANY else some for some in decoded]
+        one = self._model.predict_one
+        outputs = [[one(some[0])] if len(some) == 1 else self.raw(some) for some in rows]
+        # The sum may be infinite although no prediction is; then they are looked at one by one.
+        if not isfinite(sum(chain.from_iterable(outputs))):
+            raise ValueError("a prediction is not finite")
+        process = self._process
+        ids = [f"{process}{number}" for number in islice(self._numbers, len(asked))]
+        responses = [*map(self._render, outputs, ids)]
+        started = [request.started for request in asked]
+        keys = [request.head.key_id for request in asked]
+        self.recorder.record_all([*zip(ids, rows, outputs, started, keys, strict=True)], responses)
+        return responses
 
     def answer(
         self, request: Request, rows: Sequence[Row], key_id: str, render: Render, given_id: bytes | None = None
@@ -62,8 +89,7 @@ class Scorer:
         The request's id in the log is its `x-request-id`, else `given_id`, where they are sane, else a new one.
         Raises `ProblemError`.
         """
-        if self._real and len(rows) >= MANY:
-            rows = Matrix.of(rows)
+        rows = self._prepared(rows)
         if self._batcher is not None:
             return self._batcher.add(Asked(request, rows, key_id, given_id, render))
         return self._record(request, rows, self.predict(rows), key_id, given_id, render)
@@ -109,12 +135,15 @@ class Scorer:
         render: Render,
     ) -> Answer:
         request_id = self._request_id(request.headers.get(b"x-request-id", given_id))
-        self.recorder.record(request_id, rows, outputs, request.started, key_id)
-        return self.recorder.commit(render(outputs, request_id))
+        answered = request_id, rows, outputs, request.started, key_id
+        return self.recorder.record(answered, render(outputs, request_id))
 
     def _render(self, outputs: list[float], request_id: str) -> Response:
-        headers = b"x-request-id: %s\r\n" % request_id.encode()
+        headers = f"x-request-id: {request_id}\r\n".encode()
         return Response(200, self._encode(_Result(outputs)), headers=headers)
+
+    def _prepared(self, rows: Sequence[Row]) -> Sequence[Row]:
+        return Matrix.of(rows) if len(rows) >= MANY and self._real else rows
 
     def _refusal(self, rows: Sequence[Row], error: RowsRefusedError) -> ProblemError:
         """Names the first of the rows that the model refuses; halves them until it is alone."""
@@ -131,7 +160,7 @@ class Scorer:
     def _request_id(self, given: bytes | None) -> str:
         if given is not None and SANE_ID.fullmatch(given):
             return given.decode()
-        return f"{self._process}{next(self._counter):012x}"
+        return f"{self._process}{next(self._numbers)}"
 
 
 def _check_finite(outputs: list[float]) -> None:

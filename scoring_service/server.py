@@ -115,7 +115,7 @@ def _upkeep(settings: Settings, recorder: Recorder, keys: KeysFile, router: Rout
     recorder.tick()
     try:
         if keys.refresh():
-            router.keys = keys.keys
+            router.exchange(keys.keys)
             emit("info", "the keys file was read again")
     except KeysError as error:
         emit("error", f"{error}; the keys of before stay valid")

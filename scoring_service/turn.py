@@ -1,4 +1,4 @@
-"""One turn of the event loop: what arrived together is recorded together, and only then answered.
+"""One turn of the event loop: what arrived together is answered and recorded together, and only then sent.
 
 Law: no answer is written before the records of all answers of its turn are in the log.
 """
@@ -6,35 +6,78 @@ Law: no answer is written before the records of all answers of its turn are in t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
 
+from scoring_service.heads import Repeated
 from scoring_service.messages import Response, render
 
 Due: TypeAlias = tuple[asyncio.Transport, Response, bool]
 """Where to, what, and whether without its body."""
 
 
+class Answering(Protocol):
+    """What answers requests together."""
+
+    def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
+        """The answers to requests of the route that answers many `together`."""
+        ...
+
+    def flush(self) -> None:
+        """Write the records of what was answered; a refusal takes the place of an answer without one."""
+        ...
+
+
 class Turn:
-    """Answers that wait for the end of the turn; `flush` writes their records."""
+    """Requests and answers that wait for the end of the turn. At most `together` requests are answered at once."""
 
-    __slots__ = ("_due", "_flush", "date")
+    __slots__ = ("_asked", "_due", "_ends", "_handler", "_together", "date", "number")
 
-    def __init__(self, flush: Callable[[], None]) -> None:
-        self._flush = flush
+    def __init__(self, handler: Answering, together: int) -> None:
+        self._handler = handler
+        self._together = together
+        self._asked: list[Repeated] = []
         self._due: list[Due] = []
+        self._ends = False
         self.date = b""
+        self.number = 0
+
+    def ask(self, request: Repeated) -> int:
+        """Answer the request at the end of the turn, together with all others that are asked in it.
+
+        Before anything else is answered on the same connection, `answer` has to be called, if `number` still is what
+        is returned.
+        """
+        if not self._ends:
+            self._end_soon()
+        self._asked.append(request)
+        return self.number
 
     def add(self, transport: asyncio.Transport, response: Response, bare: bool) -> None:
         """Write the answer at the end of the turn."""
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self.end)
+        if not self._ends:
+            self._end_soon()
         self._due.append((transport, response, bare))
 
+    def answer(self) -> None:
+        """Answer what was asked for; the answers wait for the end of the turn."""
+        self.number += 1
+        asked, self._asked = self._asked, []
+        for first in range(0, len(asked), self._together):
+            some = asked[first : first + self._together]
+            answers = self._handler.answer_all(some)
+            self._due += [(one.transport, answer, False) for one, answer in zip(some, answers, strict=True)]
+
     def end(self) -> None:
-        """Write all records, then all answers."""
-        self._flush()
+        """Answer what was asked for, write all records, then all answers."""
+        self.answer()
+        self._handler.flush()
         due, self._due = self._due, []
+        self._ends = False
         for transport, response, bare in due:
             if not transport.is_closing():
                 transport.write(render(response, self.date, bare))
+
+    def _end_soon(self) -> None:
+        self._ends = True
+        asyncio.get_running_loop().call_soon(self.end)

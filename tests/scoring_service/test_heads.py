@@ -12,10 +12,12 @@ from scoring_service import heads
 from scoring_service.heads import Heads
 from scoring_service.keys import Keys
 from scoring_service.messages import Request
+from scoring_service.route import GET, Admitted, Route, fixed
 from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import KEY, Running, get, message, read_answer
 
 SCORE = message({"data": [ROW]})
+ADMITTED = Admitted(Route(GET, fixed({})), "")
 MESSAGES = [
     SCORE,
     message({"data": [ROW, ROW]}),
@@ -105,10 +107,10 @@ def test_a_key_that_is_withdrawn_is_refused_also_in_a_known_head(service: Runnin
         for _ in range(2):
             client.sendall(SCORE)
             assert read_answer(client).status == 200
-        service.router.keys = Keys({"default": b"another"})
+        service.router.exchange(Keys({"default": b"another"}))
         client.sendall(SCORE)
         assert read_answer(client).status == 401
-        service.router.keys = Keys({"default": KEY.encode()})
+        service.router.exchange(Keys({"default": KEY.encode()}))
         client.sendall(SCORE)
         assert read_answer(client).status == 200
 
@@ -126,7 +128,7 @@ def test_known_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Heads()
     raws = [get(f"/{index}") for index in range(10)]
     for index, raw in enumerate(raws):
-        found.learn(raw, Request(b"GET", b"/%d" % index, {}))
+        found.learn(raw, Request(b"GET", b"/%d" % index, {}), ADMITTED)
         assert 0 < len(found._known) <= 3
     assert found.find(raws[-1]) is not None
     assert found.find(raws[0]) is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 
 import pytest
 
+from scoring_service.heads import Repeated
 from scoring_service.messages import Response
 from scoring_service.turn import Turn
 from tests.scoring_service.contexts import ROW
@@ -30,11 +32,24 @@ class Wire(asyncio.Transport):
         self._told.append(bytes(data).rpartition(b"\r\n")[2])
 
 
+class Flushed:
+    """Remembers in `told` that records were written."""
+
+    def __init__(self, told: list[bytes]) -> None:
+        self._told = told
+
+    def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        self._told.append(b"flush")
+
+
 def test_records_come_before_answers_and_the_turn_ends_by_itself() -> None:
     told: list[bytes] = []
 
     async def one_turn() -> None:
-        turn = Turn(lambda: told.append(b"flush"))
+        turn = Turn(Flushed(told), together=64)
         turn.add(Wire(told), Response(200, b"first"), False)
         turn.add(Wire(told, closing=True), Response(200, b"nobody"), False)
         turn.add(Wire(told), Response(200, b"bare"), True)

@@ -1,0 +1,199 @@
+"""Requests with known heads that arrive in one turn are answered together, and nobody can tell, but by the time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scoring_service.connection import Connection
+from tests.scoring_service.contexts import NAMES, ROW, make_context
+from tests.scoring_service.serving import Answer, Running, get, message, parse, records, running
+
+LENGTH = 600
+VERSION = get("/version")
+
+
+def padded(body: str) -> bytes:
+    """A body of `LENGTH` bytes, so that all have the same head."""
+    return body.encode().ljust(LENGTH)
+
+
+GOOD = [
+    padded(json.dumps({"data": [ROW]})),
+    padded(json.dumps({"data": [[value / 2 for value in ROW]]})),
+    padded(json.dumps({"data": [ROW, ROW]})),
+    padded(json.dumps({"data": [dict(zip(NAMES, ROW, strict=True))]})),
+    padded(json.dumps({"data": [[0] * len(ROW)] * 17})),
+]
+BAD = [
+    padded(json.dumps({"data": [[5] * len(ROW)]})),
+    padded(json.dumps({"data": [ROW[:-1]]})),
+    padded(json.dumps({"data": []})),
+    padded('{"data": [['),
+    padded(""),
+]
+SCORE = message(GOOD[0])
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = b""
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.received += data
+
+
+def in_one_turn(service: Running, clients: Sequence[Sequence[bytes]]) -> list[list[Answer]]:
+    """What clients are answered whose packets arrive in one turn, each on a connection of its own."""
+
+    async def arrive() -> list[list[Answer]]:
+        wires = []
+        for packets in clients:
+            connection, wire = Connection(service.hub), Wire()
+            connection.connection_made(wire)
+            for packet in packets:
+                connection.data_received(packet)
+            wires.append((connection, wire))
+        assert not any(wire.received for _, wire in wires)
+        await asyncio.sleep(0)
+        for connection, _ in wires:
+            connection.connection_lost(None)
+        return [parse(wire.received) for _, wire in wires]
+
+    return asyncio.run_coroutine_threadsafe(arrive(), service.loop).result(5)
+
+
+def told(answers: list[list[Answer]]) -> list[tuple[int, bytes]]:
+    """Status and body of the only answer that each client got."""
+    return [(answer.status, answer.body) for (answer,) in answers]
+
+
+@pytest.fixture
+def known(service: Running) -> Running:
+    """A service that knows the head."""
+    assert [answer.status for answer in service.ask(SCORE)] == [200]
+    return service
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(bodies=st.lists(st.sampled_from(GOOD + BAD), min_size=2, max_size=9))
+def test_each_is_answered_and_logged_as_alone(known: Running, bodies: list[bytes]) -> None:
+    alone = [(answer.status, answer.body) for body in bodies for answer in known.ask(message(body))]
+    before = records(known.logs)
+    assert told(in_one_turn(known, [[message(body)] for body in bodies])) == alone
+    logged = records(known.logs)[len(before) :]
+    good = [record for record in before[-len(logged) :] if logged]
+    assert len(logged) == sum(body in GOOD for body in bodies)
+    assert [record["inputs"] for record in logged] == [record["inputs"] for record in good]
+    assert [record["outputs"] for record in logged] == [record["outputs"] for record in good]
+    assert len({record["request_id"] for record in before + logged}) == len(before + logged)
+
+
+def test_ids_of_answers_are_those_of_the_log(known: Running) -> None:
+    answers = in_one_turn(known, [[message(body)] for body in GOOD])
+    ids = [answer.headers["x-request-id"] for (answer,) in answers]
+    assert [record["request_id"] for record in records(known.logs)[1:]] == ids
+    assert {record["key_id"] for record in records(known.logs)} == {"default"}
+
+
+def test_latencies_and_refusals_are_counted_once(known: Running) -> None:
+    in_one_turn(known, [[message(GOOD[0])], [message(GOOD[1])]])
+    in_one_turn(known, [[message(GOOD[0])], [message(BAD[0])], [message(BAD[3])]])
+    page = known.page()
+    assert 'scoring_latency_seconds_count{model="diabetes",version="3",route="score"} 4\n' in page
+    assert sum(known.router.observer.metrics.errors.values()) == 2
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        [SCORE, VERSION],
+        [VERSION, SCORE],
+        [SCORE, SCORE, VERSION, SCORE],
+        [SCORE, message(GOOD[1], "X-Request-Id: 1"), SCORE],
+    ],
+)
+def test_a_connection_is_answered_in_order(known: Running, packets: list[bytes]) -> None:
+    alone = [known.ask(packet)[0].body for packet in packets]
+    first, _, last = in_one_turn(known, [packets, [SCORE], packets])
+    assert [answer.body for answer in first] == [answer.body for answer in last] == alone
+
+
+def test_what_cannot_be_logged_is_refused(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        assert [status for status, _ in told(in_one_turn(known, [[SCORE]] * 3))] == [503] * 3
+    assert known.recorder.failures == 3
+    assert [status for status, _ in told(in_one_turn(known, [[SCORE]] * 3))] == [200] * 3
+    assert len(records(known.logs)) == 1 + 3
+
+
+def test_they_are_one_write(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    write = os.write
+
+    def count(descriptor: int, data: bytes) -> int:
+        written.append(data.count(b"\n"))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", count)
+    in_one_turn(known, [[SCORE]] * 20)
+    assert written == [20]
+
+
+def test_a_share_of_them_is_logged_chosen_by_id(context: Path, tmp_path: Path) -> None:
+    with running(context, tmp_path, log_sample=0.5) as service:
+        service.ask(SCORE)
+        answers = in_one_turn(service, [[SCORE]] * 60)
+    ids = [answer.headers["x-request-id"] for (answer,) in answers]
+    logged = [record["request_id"] for record in records(tmp_path)]
+    assert [one for one in logged if one in ids] == [one for one in ids if crc32(one.encode()) < 2**31]
+
+
+def test_too_many_are_refused_but_not_the_first(
+    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(context, tmp_path, max_wait_seconds=0.001, max_concurrency=4) as service:
+        service.ask(SCORE)
+        predict = service.router.scorer._model.predict_one
+
+        def slowly(row: tuple[float, ...]) -> float:
+            time.sleep(0.002)
+            return predict(row)
+
+        monkeypatch.setattr(service.router.scorer._model, "predict_one", slowly)
+        statuses = [status for status, _ in told(in_one_turn(service, [[SCORE]] * 10))]
+    assert statuses == [200] * 4 + [503] * 6
+
+
+@pytest.mark.parametrize("setting", ["log_sync", "access_log"])
+def test_answers_that_come_later_or_are_told_of_one_by_one_are_not_made_together(
+    context: Path, tmp_path: Path, setting: str
+) -> None:
+    with running(context, tmp_path, None, **{setting: True}) as service:
+        assert service.router.routes[b"/score"].together is None
+        for _ in range(2):
+            assert [answer.status for answer in service.ask(SCORE)] == [200]
+
+
+def test_what_is_predicted_in_batches_is_not_made_together(tmp_path: Path) -> None:
+    with running(make_context(tmp_path / "context", "skops"), tmp_path / "logs") as service:
+        assert service.router.routes[b"/score"].together is None
