@@ -152,7 +152,7 @@ class Connection(Incoming, asyncio.Protocol):
     def _reply(self, request: Request, keep: bool, old: bool) -> None:
         answer = self._hub.handler.answer(request)
         if self._alone and keep and self._usual(request, answer):
-            self._hub.heads.learn(self._alone, request, self._hub.handler.admit(request))
+            self._hub.heads.learn(self._alone, request, self._hub.handler.admit)
         self._burst += len(answer.body) if isinstance(answer, Response) else 0
         self._answer(answer, request.method == b"HEAD", keep, old)
 

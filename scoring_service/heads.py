@@ -8,6 +8,7 @@ keyed hash, so the time it takes tells nothing of how much of it was right.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -67,14 +68,18 @@ class Heads:
         """Parse and admit all anew."""
         self._known.clear()
 
-    def learn(self, data: bytes, request: Request, admitted: Admitted) -> None:
-        """Keep the head of `data`, which was parsed to this request, if it is whole and worth it."""
+    def learn(self, data: bytes, request: Request, admit: Callable[[Request], Admitted]) -> None:
+        """Keep the head of `data`, which was parsed to this request, if it is whole and worth it.
+
+        Raises what `admit` raises, which says what the head comes to.
+        """
         end = data.find(END) + 4
         length = int(request.headers.get(b"content-length", b"0"))
         if len(data) - end != length or end > LONGEST or not VARYING.isdisjoint(request.headers):
             return
         if len(self._known) >= MOST:
             self.forget()
+        admitted = admit(request)
         self._known[data[:end]] = Head(
             admitted.route, admitted.key_id, request.method, request.path, request.headers, length
         )

@@ -21,8 +21,8 @@ class Load:
 
     def __init__(self, settings: Settings) -> None:
         self.waiting = 0
-        self.call_soon: Callable[[Callable[[], None]], object] | None = None
-        """The event loop's, which calls back when the turn is over; without it no turn ever ends."""
+        self.on_begin: Callable[[], None] = lambda: None
+        """Called when a turn begins; whoever that is has to `end` it."""
         self._concurrency = settings.max_concurrency
         self._seconds = settings.max_wait_seconds
         self._most = settings.max_waiting
@@ -37,8 +37,7 @@ class Load:
 
     def check(self, now: float, requests: int) -> None:
         """Raise `ProblemError` if so many more requests are too many now."""
-        if not self._begun:
-            self._begin(now)
+        self.begin(now)
         if now - self._turn > self._seconds and self._count + requests > self._concurrency:
             raise ProblemError(503, "there is too much to do, ask again later", headers=RETRY, kind="overload")
         if self.waiting >= self._most:
@@ -48,12 +47,14 @@ class Load:
         """Count requests that were checked."""
         self._count += requests
 
-    def _begin(self, now: float) -> None:
-        self._begun = True
-        self._turn = now
-        if self.call_soon is not None:
-            self.call_soon(self._end_turn)
+    def begin(self, now: float) -> None:
+        """Begin a turn if there is none: the first request of it was complete now."""
+        if not self._begun:
+            self._begun = True
+            self._turn = now
+            self.on_begin()
 
-    def _end_turn(self) -> None:
+    def end(self) -> None:
+        """The turn is over."""
         self._begun = False
         self._count = 0

@@ -35,7 +35,6 @@ async def serve(settings: Settings) -> None:
     recorder = Recorder(context, settings, open_log(settings))
     spans = Spans.create(settings, context.schema.recipe)
     router = Router(context, settings, keys.keys, Scorer(context, settings, recorder), spans)
-    router.load.call_soon = asyncio.get_running_loop().call_soon
     hub = Hub(router, settings)
     stop = _stop_event(settings)
     # What is loaded stays: to look through scikit-learn's objects again and again stops all answers for 40 ms.

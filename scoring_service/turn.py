@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from scoring_service.heads import Repeated
+from scoring_service.load import Load
 from scoring_service.messages import Response, render
 
 Due: TypeAlias = tuple[asyncio.Transport, Response, bool]
@@ -18,6 +19,8 @@ Due: TypeAlias = tuple[asyncio.Transport, Response, bool]
 
 class Answering(Protocol):
     """What answers requests together."""
+
+    load: Load
 
     def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
         """The answers to requests of the route that answers many `together`."""
@@ -31,14 +34,16 @@ class Answering(Protocol):
 class Turn:
     """Requests and answers that wait for the end of the turn. At most `together` requests are answered at once."""
 
-    __slots__ = ("_asked", "_due", "_ends", "_handler", "_together", "date", "number")
+    __slots__ = ("_asked", "_begun", "_due", "_handler", "_load", "_together", "date", "number")
 
     def __init__(self, handler: Answering, together: int) -> None:
         self._handler = handler
+        self._load = handler.load
+        self._load.on_begin = self._begin
         self._together = together
         self._asked: list[Repeated] = []
         self._due: list[Due] = []
-        self._ends = False
+        self._begun = False
         self.date = b""
         self.number = 0
 
@@ -48,15 +53,15 @@ class Turn:
         Before anything else is answered on the same connection, `answer` has to be called, if `number` still is what
         is returned.
         """
-        if not self._ends:
-            self._end_soon()
+        if not self._asked:
+            self._load.begin(request.started)
         self._asked.append(request)
         return self.number
 
     def add(self, transport: asyncio.Transport, response: Response, bare: bool) -> None:
         """Write the answer at the end of the turn."""
-        if not self._ends:
-            self._end_soon()
+        if not self._begun:
+            self._begin()
         self._due.append((transport, response, bare))
 
     def answer(self) -> None:
@@ -73,11 +78,19 @@ class Turn:
         self.answer()
         self._handler.flush()
         due, self._due = self._due, []
-        self._ends = False
         for transport, response, bare in due:
             if not transport.is_closing():
                 transport.write(render(response, self.date, bare))
 
-    def _end_soon(self) -> None:
-        self._ends = True
-        asyncio.get_running_loop().call_soon(self.end)
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            asyncio.get_running_loop().call_soon(self._over)
+
+    def _over(self) -> None:
+        """All that had arrived was read."""
+        self._begun = False
+        try:
+            self.end()
+        finally:
+            self._load.end()

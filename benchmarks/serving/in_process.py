@@ -96,7 +96,6 @@ async def _median(hub: Hub, connections: int) -> float:
 
 def _hub(context: Context, settings: Settings, recorder: Recorder) -> Hub:
     router = Router(context, settings, Keys({"benchmark": ours.KEY.encode()}), Scorer(context, settings, recorder))
-    router.load.call_soon = asyncio.get_running_loop().call_soon
     return Hub(router, settings)
 
 

@@ -154,7 +154,6 @@ def running(folder: Path, logs: Path, spans: Spans | None = None, **changed: obj
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    router.load.call_soon = loop.call_soon
     hub = Hub(router, settings)
     listener = asyncio.run_coroutine_threadsafe(_listen(hub), loop).result(5)
     try:

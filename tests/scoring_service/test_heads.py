@@ -128,7 +128,7 @@ def test_known_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Heads()
     raws = [get(f"/{index}") for index in range(10)]
     for index, raw in enumerate(raws):
-        found.learn(raw, Request(b"GET", b"/%d" % index, {}), ADMITTED)
+        found.learn(raw, Request(b"GET", b"/%d" % index, {}), lambda _: ADMITTED)
         assert 0 < len(found._known) <= 3
     assert found.find(raws[-1]) is not None
     assert found.find(raws[0]) is None

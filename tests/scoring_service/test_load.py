@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,19 +26,20 @@ def load() -> Load:
 
 
 def test_only_late_and_further_requests_of_a_turn_are_refused() -> None:
-    ends: list[Callable[[], None]] = []
+    begun: list[bool] = []
     busy = load()
-    busy.call_soon = ends.append
+    busy.on_begin = lambda: begun.append(True)
     for started in (10.0, 10.5, 10.09):
         busy.admit(started)
     with pytest.raises(ProblemError, match="too much to do") as refused:
         busy.admit(10.2)
     assert (refused.value.status, refused.value.kind) == (503, "overload")
     assert refused.value.headers == b"retry-after: 1\r\n"
-    (end,) = ends
-    end()
+    assert begun == [True]
+    busy.end()
     for started in (10.3, 10.5, 10.3):
         busy.admit(started)
+    assert begun == [True, True]
 
 
 def test_too_many_waiting_answers_refuse_more() -> None:

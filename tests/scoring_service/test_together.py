@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -58,22 +58,24 @@ class Wire(asyncio.Transport):
         self.received += data
 
 
-def in_one_turn(service: Running, clients: Sequence[Sequence[bytes]]) -> list[list[Answer]]:
-    """What clients are answered whose packets arrive in one turn, each on a connection of its own."""
+def in_turns(service: Running, *turns: Sequence[Sequence[bytes]]) -> list[list[Answer]]:
+    """What clients are answered whose packets arrive turn by turn, each client on a connection of its own."""
 
     async def arrive() -> list[list[Answer]]:
-        wires = []
-        for packets in clients:
-            connection, wire = Connection(service.hub), Wire()
-            connection.connection_made(wire)
-            for packet in packets:
-                connection.data_received(packet)
-            wires.append((connection, wire))
-        assert not any(wire.received for _, wire in wires)
-        await asyncio.sleep(0)
-        for connection, _ in wires:
+        clients = []
+        for turn in turns:
+            wires = [Wire() for _ in turn]
+            for wire, packets in zip(wires, turn, strict=True):
+                connection = Connection(service.hub)
+                connection.connection_made(wire)
+                for packet in packets:
+                    connection.data_received(packet)
+                clients.append((connection, wire))
+            assert not any(wire.received for wire in wires)
+            await asyncio.sleep(0)
+        for connection, _ in clients:
             connection.connection_lost(None)
-        return [parse(wire.received) for _, wire in wires]
+        return [parse(wire.received) for _, wire in clients]
 
     return asyncio.run_coroutine_threadsafe(arrive(), service.loop).result(5)
 
@@ -95,7 +97,7 @@ def known(service: Running) -> Running:
 def test_each_is_answered_and_logged_as_alone(known: Running, bodies: list[bytes]) -> None:
     alone = [(answer.status, answer.body) for body in bodies for answer in known.ask(message(body))]
     before = records(known.logs)
-    assert told(in_one_turn(known, [[message(body)] for body in bodies])) == alone
+    assert told(in_turns(known, [[message(body)] for body in bodies])) == alone
     logged = records(known.logs)[len(before) :]
     good = [record for record in before[-len(logged) :] if logged]
     assert len(logged) == sum(body in GOOD for body in bodies)
@@ -105,15 +107,15 @@ def test_each_is_answered_and_logged_as_alone(known: Running, bodies: list[bytes
 
 
 def test_ids_of_answers_are_those_of_the_log(known: Running) -> None:
-    answers = in_one_turn(known, [[message(body)] for body in GOOD])
+    answers = in_turns(known, [[message(body)] for body in GOOD])
     ids = [answer.headers["x-request-id"] for (answer,) in answers]
     assert [record["request_id"] for record in records(known.logs)[1:]] == ids
     assert {record["key_id"] for record in records(known.logs)} == {"default"}
 
 
 def test_latencies_and_refusals_are_counted_once(known: Running) -> None:
-    in_one_turn(known, [[message(GOOD[0])], [message(GOOD[1])]])
-    in_one_turn(known, [[message(GOOD[0])], [message(BAD[0])], [message(BAD[3])]])
+    in_turns(known, [[message(GOOD[0])], [message(GOOD[1])]])
+    in_turns(known, [[message(GOOD[0])], [message(BAD[0])], [message(BAD[3])]])
     page = known.page()
     assert 'scoring_latency_seconds_count{model="diabetes",version="3",route="score"} 4\n' in page
     assert sum(known.router.observer.metrics.errors.values()) == 2
@@ -130,7 +132,7 @@ def test_latencies_and_refusals_are_counted_once(known: Running) -> None:
 )
 def test_a_connection_is_answered_in_order(known: Running, packets: list[bytes]) -> None:
     alone = [known.ask(packet)[0].body for packet in packets]
-    first, _, last = in_one_turn(known, [packets, [SCORE], packets])
+    first, _, last = in_turns(known, [packets, [SCORE], packets])
     assert [answer.body for answer in first] == [answer.body for answer in last] == alone
 
 
@@ -140,9 +142,9 @@ def test_what_cannot_be_logged_is_refused(known: Running, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        assert [status for status, _ in told(in_one_turn(known, [[SCORE]] * 3))] == [503] * 3
+        assert [status for status, _ in told(in_turns(known, [[SCORE]] * 3))] == [503] * 3
     assert known.recorder.failures == 3
-    assert [status for status, _ in told(in_one_turn(known, [[SCORE]] * 3))] == [200] * 3
+    assert [status for status, _ in told(in_turns(known, [[SCORE]] * 3))] == [200] * 3
     assert len(records(known.logs)) == 1 + 3
 
 
@@ -155,23 +157,23 @@ def test_they_are_one_write(known: Running, monkeypatch: pytest.MonkeyPatch) -> 
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", count)
-    in_one_turn(known, [[SCORE]] * 20)
+    in_turns(known, [[SCORE]] * 20)
     assert written == [20]
 
 
 def test_a_share_of_them_is_logged_chosen_by_id(context: Path, tmp_path: Path) -> None:
     with running(context, tmp_path, log_sample=0.5) as service:
         service.ask(SCORE)
-        answers = in_one_turn(service, [[SCORE]] * 60)
+        answers = in_turns(service, [[SCORE]] * 60)
     ids = [answer.headers["x-request-id"] for (answer,) in answers]
     logged = [record["request_id"] for record in records(tmp_path)]
     assert [one for one in logged if one in ids] == [one for one in ids if crc32(one.encode()) < 2**31]
 
 
-def test_too_many_are_refused_but_not_the_first(
-    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running(context, tmp_path, max_wait_seconds=0.001, max_concurrency=4) as service:
+@pytest.fixture
+def busy(context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A service that takes longer for two predictions than requests may wait, unless they are the first four."""
+    with running(context, tmp_path, max_wait_seconds=0.003, max_concurrency=4) as service:
         service.ask(SCORE)
         predict = service.router.scorer._model.predict_one
 
@@ -180,8 +182,35 @@ def test_too_many_are_refused_but_not_the_first(
             return predict(row)
 
         monkeypatch.setattr(service.router.scorer._model, "predict_one", slowly)
-        statuses = [status for status, _ in told(in_one_turn(service, [[SCORE]] * 10))]
+        yield service
+
+
+def test_too_many_are_refused_but_not_the_first(busy: Running) -> None:
+    statuses = [status for status, _ in told(in_turns(busy, [[SCORE]] * 10))]
     assert statuses == [200] * 4 + [503] * 6
+
+
+def test_what_was_answered_before_counts_in_the_same_turn(busy: Running) -> None:
+    other = message(GOOD[0], "X-Request-Id: 1")
+    statuses = [status for status, _ in told(in_turns(busy, [[other]] * 4 + [[SCORE]] * 3))]
+    assert statuses == [200] * 4 + [503] * 3
+
+
+def test_what_was_answered_together_does_not_count_in_the_next_turn(busy: Running) -> None:
+    other = message(GOOD[0], "X-Request-Id: 1")
+    assert {status for status, _ in told(in_turns(busy, [[SCORE]] * 4, [[other]] * 4, [[SCORE]] * 4))} == {200}
+
+
+def test_a_fault_of_ours_in_one_turn_leaves_the_next_one_alone(
+    known: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise TypeError("boom")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(known.router, "answer_all", fail)
+        assert in_turns(known, [[SCORE]] * 2) == [[], []]
+    assert [status for status, _ in told(in_turns(known, [[SCORE]] * 2))] == [200] * 2
 
 
 @pytest.mark.parametrize("setting", ["log_sync", "access_log"])

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from scoring_service.heads import Repeated
+from scoring_service.load import Load
 from scoring_service.messages import Response
+from scoring_service.settings import Settings
 from scoring_service.turn import Turn
 from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import Running, get, message, records
@@ -36,6 +38,7 @@ class Flushed:
     """Remembers in `told` that records were written."""
 
     def __init__(self, told: list[bytes]) -> None:
+        self.load = Load(Settings(keys_file="-"))
         self._told = told
 
     def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
