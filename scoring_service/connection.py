@@ -73,7 +73,8 @@ class Connection(Incoming, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop with whatever arrived."""
-        if self._phase is IDLE and not self._unread and self._answer_again(data):
+        # To look for a head in what is long takes long, and is in vain: only short requests are kept.
+        if self._phase is IDLE and len(data) <= SLICE and not self._unread and self._answer_again(data):
             return
         if self._phase >= LINGER:
             return
