@@ -15,7 +15,6 @@ from typing import Final
 import httptools
 
 from scoring_service.framing import UNUSUAL, check_head
-from scoring_service.heads import Repeated
 from scoring_service.hub import Hub, Phase
 from scoring_service.incoming import BODY, HEAD, IDLE, Incoming
 from scoring_service.load import RETRY
@@ -167,16 +166,15 @@ class Connection(Incoming, asyncio.Protocol):
     def _answer_again(self, data: bytes) -> bool:
         """Answer a whole request whose head is known; False if it is none."""
         hub = self._hub
-        head = hub.heads.find(data)
-        if head is None or hub.draining or self._outbox.queue:
+        found = hub.heads.find(data, self._transport)
+        if found is None or hub.draining or self._outbox.queue:
             return False
         self._since = hub.now
-        asked = Repeated(self._transport, head, data[len(data) - head.length :], perf_counter())
-        if head.route.together is not None:
-            self._asked = hub.turn.ask(asked)
+        if found.head.route.together is not None:
+            self._asked = hub.turn.ask(found)
         else:
             self._answer_asked()
-            answer = hub.handler.answer(asked.request(), head)
+            answer = hub.handler.answer(found.request(), found.head)
             self._outbox.put(answer, bare=False, keep=True, old=False)
         return True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -56,13 +57,13 @@ class Heads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
 
-    def find(self, data: bytes) -> Head | None:
-        """The head of `data`, if that is one whole request with a known head; its body is the rest."""
+    def find(self, data: bytes, transport: asyncio.Transport) -> Repeated | None:
+        """The request that is all of `data`, if its head is known."""
         end = data.rfind(END) + 4  # the last one is found faster; if it is in the body, no head is found
         head = self._known.get(data[:end])
         if head is None or len(data) - end != head.length:
             return None
-        return head
+        return Repeated(transport, head, data[end:], perf_counter())
 
     def forget(self) -> None:
         """Parse and admit all anew."""

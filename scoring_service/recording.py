@@ -110,13 +110,23 @@ class Recorder:
         return self._below == HASHES or crc32(answered[0].encode()) < self._below
 
     def _records(self, answered: Sequence[Answered]) -> list[LogRecord]:
-        settings, inputs = self._settings, self._inputs
+        settings, inputs, record, whole = self._settings, self._inputs, self._record, self._kept is None
         environment, name = settings.environment, self._name
         version, image = settings.model_version, settings.image_digest
         time, now = datetime.now(UTC), perf_counter()
+        # One row with all its columns is what nearly all requests are: it is made here, without a call.
         return [
             LogRecord(
-                request_id, time, environment, name, version, image, inputs(rows), outputs, now - started, key_id
+                request_id,
+                time,
+                environment,
+                name,
+                version,
+                image,
+                [record(*rows[0])] if whole and len(rows) == 1 else inputs(rows),
+                outputs,
+                now - started,
+                key_id,
             )
             for request_id, rows, outputs, started, key_id in answered
         ]
@@ -127,7 +137,7 @@ class Recorder:
             values = rows.values if kept is None else rows.values[:, kept]
             return PackedRows(len(rows), self._columns, values.astype("<f8", copy=False).tobytes())
         if kept is None:
-            return [record(*rows[0])] if len(rows) == 1 else [record(*row) for row in rows]
+            return [record(*row) for row in rows]
         return [record(*[row[index] for index in kept]) for row in rows]
 
     def _fail(self, error: OSError, answer: Response) -> None:

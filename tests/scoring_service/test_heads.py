@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -130,5 +131,5 @@ def test_known_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for index, raw in enumerate(raws):
         found.learn(raw, Request(b"GET", b"/%d" % index, {}), lambda _: ADMITTED)
         assert 0 < len(found._known) <= 3
-    assert found.find(raws[-1]) is not None
-    assert found.find(raws[0]) is None
+    assert found.find(raws[-1], asyncio.Transport()) is not None
+    assert found.find(raws[0], asyncio.Transport()) is None
