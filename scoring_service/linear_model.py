@@ -60,11 +60,12 @@ def _sum_of_products(weights: Weights) -> Callable[[Sequence[Value]], float]:
     The code is made of nothing but numbers.
     """
     names = [f"x{index}" for index in range(len(weights.coefficients))]
+    products = [f" + {weight!r} * {name}" for weight, name in zip(weights.coefficients, names, strict=True)]
     lines = [
         "def sum_of_products(row):",
         f"    {', '.join(names)}, = row",
         f"    total = {weights.intercept!r}",
-        *[f"    total += {weight!r} * {name}" for weight, name in zip(weights.coefficients, names, strict=True)],
+        *[f"    total = total{''.join(products[first : first + 50])}" for first in range(0, len(products), 50)],
         "    return total",
     ]
     made: dict[str, Any] = {"inf": inf, "nan": nan}

@@ -44,7 +44,7 @@ class Observer:
             now = perf_counter()
             for request, response, latency in answered:
                 if response.status == 200:
-                    latency.observe(now - request.started)
+                    latency.observe((now - request.started,))
                 if self.detailed:
                     self._tell(request, response.status, now - request.started)
         if self._together:
@@ -52,7 +52,7 @@ class Observer:
             now = perf_counter()
             for asked, answers, latency in together:
                 pairs = zip(asked, answers, strict=True)
-                latency.observe_all([now - one.started for one, answer in pairs if answer.status == 200])
+                latency.observe([now - one.started for one, answer in pairs if answer.status == 200])
 
     def refused(self, request: Request, problem: ProblemError) -> None:
         """Observe a refusal."""
@@ -74,7 +74,7 @@ class Observer:
     def _written(self, request: Request, response: Response | None, latency: Histogram, now: float) -> None:
         seconds = now - request.started
         if response is not None and response.status == 200:
-            latency.observe(seconds)
+            latency.observe((seconds,))
         if self.detailed and response is not None:
             self._tell(request, response.status, seconds)
 

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from scoring_service.metrics import Histogram, sample
+from scoring_service import metrics
+from scoring_service.metrics import BOUNDS, Histogram, sample
 from tests.scoring_service.contexts import ROW
 from tests.scoring_service.serving import Running, get, message, running
 
@@ -19,12 +24,26 @@ def value(page: str, start: str) -> float:
 
 def test_a_histogram_counts_up_to_each_bound() -> None:
     histogram = Histogram()
-    for seconds in (5e-5, 6e-5, 0.3, 11.0):
-        histogram.observe(seconds)
+    histogram.observe([5e-5])
+    histogram.observe([6e-5, 0.3, 11.0])
     lines = list(histogram.lines("h", {"a": 'x"\\\n'}))
     assert lines[0] == 'h_bucket{a="x\\"\\\\\\n",le="5e-05"} 1'
     assert [line.rpartition(" ")[2] for line in lines] == ["1", *["2"] * 11, *["3"] * 5, "4", repr(11.30011), "4"]
     assert sample("plain", {}, 1) == "plain 1"
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, *BOUNDS, *np.nextafter(BOUNDS, 20.0).tolist(), 99.0]), max_size=9)))
+def test_latencies_are_counted_as_they_are_however_many_come(parts: list[list[float]]) -> None:
+    histogram = Histogram()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(metrics, "MANY", 4)
+        for latencies in parts:
+            histogram.observe(latencies)
+    flat = [seconds for latencies in parts for seconds in latencies]
+    *buckets, total, count = [float(line.rpartition(" ")[2]) for line in histogram.lines("h", {})]
+    assert buckets == [sum(seconds <= bound for seconds in flat) for bound in (*BOUNDS, inf)]
+    assert total == pytest.approx(sum(flat))
+    assert count == len(flat)
 
 
 def test_the_page_tells_what_happened(service: Running) -> None:
