@@ -48,6 +48,8 @@ class RowDecoder:
 
     def decode(self, body: Body) -> Sequence[Row]:
         """The rows of a body, values in the order of the schema; raises `ProblemError`."""
+        if not (body.isascii() or _is_text(body)):
+            return explain(bytes(body), self._schema, self._max_rows)
         try:
             return self._lists.decode(body).data  # type: ignore[return-value]  # tuples of values, as decoded
         except UNDECODED:
@@ -89,6 +91,15 @@ class NullableDecoder(RowDecoder):
 
 def _filled(rows: Sequence[tuple[Value | None, ...]]) -> list[Row]:
     return [tuple([MISSING if value is None else value for value in row]) for row in rows]
+
+
+def _is_text(body: Body) -> bool:
+    """Whether all of it is UTF-8: decoders look at nothing in what they skip."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def record_type(features: Iterable[Feature]) -> type[msgspec.Struct]:

@@ -153,6 +153,8 @@ def test_garbage_is_refused(body: bytes) -> None:
     [
         ("", 400, "not JSON"),
         (b'{"data": [["\xff"]]}', 400, "not JSON"),
+        (b'{"data": [[0, 0, 0]], "note": "\xff"}', 400, "not JSON"),
+        (b'{"note": {"\xff": 1}, "data": [[0, 0, 0]]}', 400, "not JSON"),
         ("{", 400, "not JSON"),
         ("[" * 100_000, 400, "nested too deeply"),
         ('{"x": ' * 100_000, 400, "nested too deeply"),
