@@ -61,7 +61,7 @@ def _round(servers: Sequence[Server], home: Path, loads: Sequence[Load]) -> Iter
             yield _slice(each, question, load, home, turn)
 
 
-def _take_shipped(home: Path) -> None:
+def take_shipped(home: Path) -> None:
     """Remove the closed segments of our request logs, as the shipper does when it has stored them.
 
     A thousand rows a request are up to 300 MB of them in a second. On a virtual machine, memory that was never used
@@ -79,7 +79,7 @@ def _questions(peer: Peer, load: Load) -> range:
 
 
 def _slice(each: Server, question: int, load: Load, home: Path, turn: str) -> Slice:
-    _take_shipped(home)
+    take_shipped(home)
     before = each.cpu_seconds()
     told = apply(each, question, load, home)
     used = each.cpu_seconds() - before
