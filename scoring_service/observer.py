@@ -43,10 +43,7 @@ class Observer:
             answered, self._answered = self._answered, []
             now = perf_counter()
             for request, response, latency in answered:
-                if response.status == 200:
-                    latency.observe((now - request.started,))
-                if self.detailed:
-                    self._tell(request, response.status, now - request.started)
+                self._written(request, response, latency, now)
         if self._together:
             together, self._together = self._together, []
             now = perf_counter()

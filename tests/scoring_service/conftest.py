@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,20 @@ from tests.scoring_service.serving import Running, running
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A context of the weights form that no test may change."""
     return make_context(tmp_path_factory.mktemp("contexts") / "weights")
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lines each write of the test has."""
+    lines: list[int] = []
+    write = os.write
+
+    def count(descriptor: int, data: bytes) -> int:
+        lines.append(data.count(b"\n"))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", count)
+    return lines
 
 
 @pytest.fixture

@@ -148,15 +148,8 @@ def test_what_cannot_be_logged_is_refused(known: Running, monkeypatch: pytest.Mo
     assert len(records(known.logs)) == 1 + 3
 
 
-def test_they_are_one_write(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[int] = []
-    write = os.write
-
-    def count(descriptor: int, data: bytes) -> int:
-        written.append(data.count(b"\n"))
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", count)
+def test_they_are_one_write(known: Running, written: list[int]) -> None:
+    written.clear()
     in_turns(known, [[SCORE]] * 20)
     assert written == [20]
 

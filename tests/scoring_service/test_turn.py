@@ -63,18 +63,10 @@ def test_records_come_before_answers_and_the_turn_ends_by_itself() -> None:
     asyncio.run(one_turn())
 
 
-def test_what_arrives_together_is_one_write(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    writes: list[int] = []
-    write = os.write
-
-    def count(descriptor: int, data: bytes) -> int:
-        writes.append(data.count(b"\n"))
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", count)
+def test_what_arrives_together_is_one_write(service: Running, written: list[int]) -> None:
     assert [answer.status for answer in service.ask(SCORE * 20)] == [200] * 20
-    assert sum(writes) == len(records(service.logs)) == 20
-    assert len(writes) < 20
+    assert sum(written) == len(records(service.logs)) == 20
+    assert len(written) < 20
 
 
 def test_only_answers_without_a_record_become_refusals(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
