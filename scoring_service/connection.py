@@ -37,7 +37,18 @@ LINGER_SECONDS: Final = 1.0
 class Connection(Incoming, asyncio.Protocol):
     """The state of one connection."""
 
-    __slots__ = ("_alone", "_asked", "_blocked", "_burst", "_deferred", "_ended", "_outbox", "_transport", "_unread")
+    __slots__ = (
+        "_alone",
+        "_asked",
+        "_blocked",
+        "_burst",
+        "_deferred",
+        "_end",
+        "_ended",
+        "_outbox",
+        "_transport",
+        "_unread",
+    )
     _transport: asyncio.Transport
 
     def __init__(self, hub: Hub) -> None:
@@ -47,6 +58,7 @@ class Connection(Incoming, asyncio.Protocol):
         self._blocked: float | None = None
         self._burst = 0
         self._deferred: deque[tuple[Request, bool, bool]] = deque()
+        self._end = 0
         self._ended = False
         self._unread = b""
         self._outbox = Outbox(hub, self._on_all_written)
@@ -166,15 +178,17 @@ class Connection(Incoming, asyncio.Protocol):
     def _answer_again(self, data: bytes) -> bool:
         """Answer a whole request whose head is known; False if it is none."""
         hub = self._hub
-        found = hub.heads.find(data, self._transport)
+        found = hub.heads.find(data, self._transport, self._end)
         if found is None or hub.draining or self._outbox.queue:
             return False
         self._since = hub.now
-        if found.head.route.together is not None:
+        _, head, body = found
+        self._end = head.end
+        if head.route.together is not None:
             self._asked = hub.turn.ask(found)
         else:
             self._answer_asked()
-            answer = hub.handler.answer(found.request(), found.head)
+            answer = hub.handler.answer(head.request(body, perf_counter()), head)
             self._outbox.put(answer, bare=False, keep=True, old=False)
         return True
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter
-from typing import Final
-
-import msgspec
+from typing import Final, TypeAlias
 
 from scoring_service.messages import Request
 from scoring_service.route import Admitted
@@ -27,26 +24,21 @@ VARYING: Final = frozenset([b"x-request-id", b"traceparent"])
 
 
 class Head(Admitted, frozen=True):
-    """What the head of a request says, and what that comes to; `length` is that of the body."""
+    """What the head of a request says, and what that comes to; `end` is where the body begins, which has `length`."""
 
     method: bytes
     path: bytes
     headers: dict[bytes, bytes]
+    end: int
     length: int
 
+    def request(self, body: bytes, started: float) -> Request:
+        """The whole request; `started` is the `perf_counter` of its end."""
+        return Request(self.method, self.path, self.headers, body, started)
 
-class Repeated(msgspec.Struct, gc=False):
-    """A request with a known head, and where its answer goes. `started` is the `perf_counter` of its end."""
 
-    transport: asyncio.Transport
-    head: Head
-    body: bytes
-    started: float
-
-    def request(self) -> Request:
-        """The request in full."""
-        head = self.head
-        return Request(head.method, head.path, head.headers, self.body, self.started)
+Repeated: TypeAlias = tuple[asyncio.Transport, Head, bytes]
+"""A request with a known head: where its answer goes, its head and its body."""
 
 
 class Heads:
@@ -57,13 +49,15 @@ class Heads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
 
-    def find(self, data: bytes, transport: asyncio.Transport) -> Repeated | None:
-        """The request that is all of `data`, if its head is known."""
-        end = data.rfind(END) + 4  # the last one is found faster; if it is in the body, no head is found
+    def find(self, data: bytes, transport: asyncio.Transport, end: int) -> Repeated | None:
+        """The request that is all of `data`, if its head is known; `end` is where that of the one before ended."""
         head = self._known.get(data[:end])
+        if head is None:
+            end = data.rfind(END) + 4  # the last one is found faster; if it is in the body, no head is found
+            head = self._known.get(data[:end])
         if head is None or len(data) - end != head.length:
             return None
-        return Repeated(transport, head, data[end:], perf_counter())
+        return transport, head, data[end:]
 
     def forget(self) -> None:
         """Parse and admit all anew."""
@@ -82,5 +76,5 @@ class Heads:
             self.forget()
         admitted = admit(request)
         self._known[data[:end]] = Head(
-            admitted.route, admitted.key_id, request.method, request.path, request.headers, length
+            admitted.route, admitted.key_id, request.method, request.path, request.headers, end, length
         )

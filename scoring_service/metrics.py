@@ -3,50 +3,39 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import numpy as np
-
 BOUNDS: Final = (5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-MANY: Final = 4096
-"""Latencies that are counted at once."""
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 Labels: TypeAlias = Mapping[str, object]
 
 
 class Histogram:
-    """Latencies in seconds: how many up to each bound, and their sum; counted many at a time, which is cheaper."""
+    """Latencies in seconds: how many up to each bound, and their sum."""
 
-    __slots__ = ("_counts", "_new", "_total")
+    __slots__ = ("_counts", "_total")
 
     def __init__(self) -> None:
-        self._counts = np.zeros(len(BOUNDS) + 1, np.int64)
+        self._counts = [0] * (len(BOUNDS) + 1)
         self._total = 0.0
-        self._new: list[float] = []
 
-    def observe(self, latencies: Iterable[float]) -> None:
-        """Take some more."""
-        self._new += latencies
-        if len(self._new) >= MANY:
-            self._count()
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count a latency, or as many equal ones."""
+        self._counts[bisect_left(BOUNDS, seconds)] += times
+        self._total += times * seconds
 
     def lines(self, name: str, labels: Labels) -> Iterator[str]:
         """The histogram as samples."""
-        self._count()
-        sums = self._counts.cumsum().tolist()
+        sums = [*accumulate(self._counts)]
         for bound, count in zip([*map(repr, BOUNDS), "+Inf"], sums, strict=True):
             yield sample(f"{name}_bucket", {**labels, "le": bound}, count)
         yield sample(f"{name}_sum", labels, self._total)
         yield sample(f"{name}_count", labels, sums[-1])
-
-    def _count(self) -> None:
-        places = np.searchsorted(BOUNDS, self._new)
-        self._counts += np.bincount(places, minlength=len(BOUNDS) + 1)
-        self._total += sum(self._new)
-        self._new.clear()
 
 
 class Metrics:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from scoring_service.events import emit
-from scoring_service.heads import Repeated
 from scoring_service.messages import Answer, Pending, Request, Response
 from scoring_service.metrics import Histogram, Metrics
 from scoring_service.problem import ProblemError
@@ -23,7 +22,7 @@ class Observer:
         self.detailed = settings.access_log or spans is not None
         self._lines = settings.access_log
         self._spans = spans
-        self._together: list[tuple[Sequence[Repeated], Sequence[Response], Histogram]] = []
+        self._together: list[tuple[Sequence[Response], float, Histogram]] = []
         self._answered: list[tuple[Request, Response, Histogram]] = []
 
     def answered(self, request: Request, answer: Answer, latency: Histogram) -> None:
@@ -33,9 +32,9 @@ class Observer:
         else:
             self._answered.append((request, answer, latency))
 
-    def answered_all(self, asked: Sequence[Repeated], answers: Sequence[Response], latency: Histogram) -> None:
-        """Observe answers of a turn."""
-        self._together.append((asked, answers, latency))
+    def answered_all(self, answers: Sequence[Response], started: float, latency: Histogram) -> None:
+        """Observe answers to requests that started together."""
+        self._together.append((answers, started, latency))
 
     def end_turn(self) -> None:
         """Observe the answers of the turn, now that their records are written: one without may be a refusal."""
@@ -47,9 +46,8 @@ class Observer:
         if self._together:
             together, self._together = self._together, []
             now = perf_counter()
-            for asked, answers, latency in together:
-                pairs = zip(asked, answers, strict=True)
-                latency.observe([now - one.started for one, answer in pairs if answer.status == 200])
+            for answers, started, latency in together:
+                latency.observe(now - started, [answer.status for answer in answers].count(200))
 
     def refused(self, request: Request, problem: ProblemError) -> None:
         """Observe a refusal."""
@@ -71,7 +69,7 @@ class Observer:
     def _written(self, request: Request, response: Response | None, latency: Histogram, now: float) -> None:
         seconds = now - request.started
         if response is not None and response.status == 200:
-            latency.observe((seconds,))
+            latency.observe(seconds)
         if self.detailed and response is not None:
             self._tell(request, response.status, seconds)
 

@@ -20,7 +20,7 @@ from scoring_service.group_sync import GroupSync
 from scoring_service.matrix import Matrix
 from scoring_service.messages import Answer, Response
 from scoring_service.problem import ProblemError
-from scoring_service.request_log import LogRecord, PackedRows, RequestLog, disk_error
+from scoring_service.request_log import Line, Origin, PackedRows, RequestLog, disk_error
 from scoring_service.rows import Row, record_type
 from scoring_service.settings import Settings
 
@@ -38,8 +38,10 @@ class Recorder:
         self.lost = 0
         self.failures = 0
         self.refused = 0
-        self._name = context.schema.recipe
         self._settings = settings
+        self._origin = Origin(
+            settings.environment, context.schema.recipe, settings.model_version, settings.image_digest
+        )
         self._refuse = settings.log_failure == "refuse"
         self._below = round(settings.log_sample * HASHES)
         self._alarmed = float("-inf")
@@ -86,7 +88,7 @@ class Recorder:
         answered, answers = self._answered, self._answers
         self._answered, self._answers = [], []
         try:
-            self.log.extend(self._records(answered))
+            self.log.extend(self._lines(answered))
         except Exception as error:
             for answer in answers:
                 self._fail(disk_error(error), answer)
@@ -109,20 +111,14 @@ class Recorder:
     def _sampled(self, answered: Answered) -> bool:
         return self._below == HASHES or crc32(answered[0].encode()) < self._below
 
-    def _records(self, answered: Sequence[Answered]) -> list[LogRecord]:
-        settings, inputs, record, whole = self._settings, self._inputs, self._record, self._kept is None
-        environment, name = settings.environment, self._name
-        version, image = settings.model_version, settings.image_digest
-        time, now = datetime.now(UTC), perf_counter()
+    def _lines(self, answered: Sequence[Answered]) -> list[Line]:
+        inputs, record, whole = self._inputs, self._record, self._kept is None
+        time, now = self._origin.at(datetime.now(UTC)), perf_counter()
         # One row with all its columns is what nearly all requests are: it is made here, without a call.
         return [
-            LogRecord(
+            Line(
                 request_id,
                 time,
-                environment,
-                name,
-                version,
-                image,
                 [record(*rows[0])] if whole and len(rows) == 1 else inputs(rows),
                 outputs,
                 now - started,

@@ -67,6 +67,32 @@ class LogRecord(msgspec.Struct, gc=False):
     key_id: str
 
 
+class Line(msgspec.Struct, gc=False):
+    """A `LogRecord` as it is written: `time` is the JSON of what it has from `time` to `image` (`Origin.at`)."""
+
+    request_id: str
+    time: msgspec.Raw
+    inputs: Sequence[msgspec.Struct] | PackedRows
+    outputs: Sequence[float]
+    latency: float
+    key_id: str
+
+
+class Origin:
+    """What answers: the same in all records of a process, so its JSON is made once.
+
+    Takes the fields of a `LogRecord`.
+    """
+
+    def __init__(self, environment: str, model: str, version: int, image: str) -> None:
+        same = {"environment": environment, "model": model, "version": version, "image": image}
+        self._json = b"," + msgspec.json.encode(same)[1:-1]
+
+    def at(self, time: datetime) -> msgspec.Raw:
+        """The `time` of lines that are written then."""
+        return msgspec.Raw(msgspec.json.encode(time) + self._json)
+
+
 class Backlog(msgspec.Struct, frozen=True):
     """What waits in the folder to be shipped: closed segments and open ones, of all processes; sizes in bytes."""
 
@@ -108,7 +134,7 @@ class RequestLog:
             reason = f"{error.strerror} (SCORING_LOG_DIR)"
             raise LogError(f"request log {self._folder} cannot be written: {reason}") from None
 
-    def extend(self, records: Sequence[LogRecord]) -> None:
+    def extend(self, records: Sequence[LogRecord] | Sequence[Line]) -> None:
         """Write a line for each at once; raises `OSError`, and then they are not in it, or not surely on disk."""
         lines = self._encode(records)
         segment = self._written(lines)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scoring_service.heads import Repeated
 
 Handler: TypeAlias = Callable[[Request, str], Answer]
-Together: TypeAlias = "Callable[[Sequence[Repeated]], list[Response]]"
+Together: TypeAlias = "Callable[[Sequence[Repeated], float], list[Response]]"
 GET: Final = b"GET, HEAD"
 
 

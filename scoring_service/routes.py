@@ -88,13 +88,16 @@ class Router:
         self.observer.answered(request, answer, route.latency)
         return answer
 
-    def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
-        """The answers to requests of a route that answers many `together`; one by one if anything is wrong."""
-        answers = self._answer_together(asked) if len(asked) > 1 else None
+    def answer_all(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
+        """The answers to requests of a route that answers many `together`; one by one if anything is wrong.
+
+        All had arrived when the first one was read: that is when they `started` (`perf_counter`, s).
+        """
+        answers = self._answer_together(asked, started) if len(asked) > 1 else None
         if answers is not None:
             return answers
         # No answer comes later where many are answered together.
-        return [cast("Response", self.answer(one.request(), one.head)) for one in asked]
+        return [cast("Response", self.answer(head.request(body, started), head)) for _, head, body in asked]
 
     def exchange(self, keys: Keys) -> None:
         """Admit by these keys from now on, whoever was admitted before."""
@@ -119,18 +122,19 @@ class Router:
             return self._refused(request, problem)
         return None
 
-    def _answer_together(self, asked: Sequence[Repeated]) -> Sequence[Response] | None:
+    def _answer_together(self, asked: Sequence[Repeated], started: float) -> Sequence[Response] | None:
         """The answers; None if anything is wrong, and then nothing was recorded, counted or observed."""
-        route = asked[0].head.route
+        _, head, _ = asked[0]
+        route = head.route
         if route.together is None or route.latency is None:
             return None
         try:
             self.load.check(perf_counter(), len(asked))
-            answers = route.together(asked)
+            answers = route.together(asked, started)
         except Exception:
             return None
         self.load.count(len(asked))
-        self.observer.answered_all(asked, answers, route.latency)
+        self.observer.answered_all(answers, started, route.latency)
         return answers
 
     def _refuse_later(self, request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from itertools import chain, count, islice
+from itertools import chain, count, islice, repeat
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -60,13 +60,13 @@ class Scorer:
         """Answer a body of `POST /score`; raises `ProblemError`."""
         return self.answer(request, self._rows.decode(request.body), key_id, self._render)
 
-    def score_all(self, asked: Sequence[Repeated]) -> list[Response]:
+    def score_all(self, asked: Sequence[Repeated], started: float) -> list[Response]:
         """As `score` for requests none of which gives an id, step by step for all of them at once.
 
         Raises whatever is wrong with any of them, and then none is recorded. Not if answers come `later`.
         """
         decode = self._rows.decode
-        decoded = [decode(request.body) for request in asked]
+        decoded = [decode(body) for _, _, body in asked]
         rows = [self._prepared(some) if len(some) >= MANY else some for some in decoded]
         one = self._model.predict_one
         outputs = [[one(some[0])] if len(some) == 1 else self.raw(some) for some in rows]
@@ -76,9 +76,9 @@ class Scorer:
         process = self._process
         ids = [f"{process}{number}" for number in islice(self._numbers, len(asked))]
         responses = [*map(self._render, outputs, ids)]
-        started = [request.started for request in asked]
-        keys = [request.head.key_id for request in asked]
-        self.recorder.record_all([*zip(ids, rows, outputs, started, keys, strict=True)], responses)
+        keys = [head.key_id for _, head, _ in asked]
+        answered = zip(ids, rows, outputs, repeat(started, len(ids)), keys, strict=True)
+        self.recorder.record_all([*answered], responses)
         return responses
 
     def answer(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Protocol, TypeAlias
 
 from scoring_service.heads import Repeated
@@ -22,8 +23,8 @@ class Answering(Protocol):
 
     load: Load
 
-    def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
-        """The answers to requests of the route that answers many `together`."""
+    def answer_all(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
+        """The answers to requests of the route that answers many `together`, the first of which `started` then."""
         ...
 
     def flush(self) -> None:
@@ -34,7 +35,7 @@ class Answering(Protocol):
 class Turn:
     """Requests and answers that wait for the end of the turn. At most `together` requests are answered at once."""
 
-    __slots__ = ("_asked", "_begun", "_due", "_handler", "_load", "_together", "date", "number")
+    __slots__ = ("_asked", "_begun", "_due", "_handler", "_load", "_started", "_together", "date", "number")
 
     def __init__(self, handler: Answering, together: int) -> None:
         self._handler = handler
@@ -42,6 +43,7 @@ class Turn:
         self._load.on_begin = self._begin
         self._together = together
         self._asked: list[Repeated] = []
+        self._started = 0.0
         self._due: list[Due] = []
         self._begun = False
         self.date = b""
@@ -54,7 +56,8 @@ class Turn:
         is returned.
         """
         if not self._asked:
-            self._load.begin(request.started)
+            self._started = perf_counter()
+            self._load.begin(self._started)
         self._asked.append(request)
         return self.number
 
@@ -70,8 +73,8 @@ class Turn:
         asked, self._asked = self._asked, []
         for first in range(0, len(asked), self._together):
             some = asked[first : first + self._together]
-            answers = self._handler.answer_all(some)
-            self._due += [(one.transport, answer, False) for one, answer in zip(some, answers, strict=True)]
+            answers = self._handler.answer_all(some, self._started)
+            self._due += [(transport, answer, False) for (transport, _, _), answer in zip(some, answers, strict=True)]
 
     def end(self) -> None:
         """Answer what was asked for, write all records, then all answers."""

@@ -131,5 +131,22 @@ def test_known_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for index, raw in enumerate(raws):
         found.learn(raw, Request(b"GET", b"/%d" % index, {}), lambda _: ADMITTED)
         assert 0 < len(found._known) <= 3
-    assert found.find(raws[-1], asyncio.Transport()) is not None
-    assert found.find(raws[0], asyncio.Transport()) is None
+    assert found.find(raws[-1], asyncio.Transport(), 0) is not None
+    assert found.find(raws[0], asyncio.Transport(), 0) is None
+
+
+@pytest.mark.parametrize("end", [0, 1, message(b"{}").index(b"\r\n\r\n") + 4, 5000])
+@pytest.mark.parametrize("body", [b"{}", b"[\r\n\r\n]"])
+def test_a_head_is_found_wherever_the_one_before_ended(end: int, body: bytes) -> None:
+    found = Heads()
+    raw = message(body)
+    found.learn(raw, Request(b"POST", b"/score", {b"content-length": b"%d" % len(body)}), lambda _: ADMITTED)
+    assert found.find(raw + b"x", asyncio.Transport(), end) is None
+    assert found.find(raw[:-1], asyncio.Transport(), end) is None
+    request = found.find(raw, asyncio.Transport(), end)
+    if end == raw.index(b"\r\n\r\n") + 4 or body == b"{}":
+        assert request is not None
+        _, head, rest = request
+        assert (raw[: head.end], rest) == (raw.removesuffix(body), body)
+    else:
+        assert request is None

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from scoring_service.request_log import Backlog, LogError, LogRecord, RequestLog
+from scoring_service.request_log import Backlog, Line, LogError, LogRecord, Origin, RequestLog
 from scoring_service.segments import Segment
 
 RECORD = LogRecord("id", datetime(2026, 1, 2, tzinfo=UTC), "qa", "diabetes", 3, "d", [], [1.5], 0.25, "default")
@@ -37,6 +37,18 @@ def test_a_record_is_one_line(tmp_path: Path) -> None:
     log.close()
     assert names(tmp_path / "new" / "folder") == [""]
     assert logged(tmp_path / "new" / "folder") == [RECORD, RECORD]
+
+
+def test_a_line_is_written_as_the_record_it_stands_for(tmp_path: Path) -> None:
+    record = msgspec.structs.replace(RECORD, model='a "quoted" näme', time=datetime(2026, 1, 2, 3, 4, 5, 60, UTC))
+    origin = Origin(record.environment, record.model, record.version, record.image)
+    line = Line(record.request_id, origin.at(record.time), [], record.outputs, record.latency, record.key_id)
+    log = RequestLog.create(tmp_path)
+    log.extend([record])
+    log.extend([line, line])
+    log.close()
+    (file,) = tmp_path.iterdir()
+    assert file.read_bytes() == 3 * (msgspec.json.encode(record) + b"\n")
 
 
 def test_an_unused_log_leaves_no_file(tmp_path: Path) -> None:

@@ -106,10 +106,14 @@ def test_each_is_answered_and_logged_as_alone(known: Running, bodies: list[bytes
     assert len({record["request_id"] for record in before + logged}) == len(before + logged)
 
 
-def test_ids_of_answers_are_those_of_the_log(known: Running) -> None:
+def test_ids_and_latencies_of_answers_are_those_of_the_log(known: Running) -> None:
+    before = time.perf_counter()
     answers = in_turns(known, [[message(body)] for body in GOOD])
+    most = time.perf_counter() - before
     ids = [answer.headers["x-request-id"] for (answer,) in answers]
-    assert [record["request_id"] for record in records(known.logs)[1:]] == ids
+    logged = records(known.logs)[1:]
+    assert [record["request_id"] for record in logged] == ids
+    assert all(0 < record["latency"] < most for record in logged)
     assert {record["key_id"] for record in records(known.logs)} == {"default"}
 
 

@@ -41,7 +41,7 @@ class Flushed:
         self.load = Load(Settings(keys_file="-"))
         self._told = told
 
-    def answer_all(self, asked: Sequence[Repeated]) -> Sequence[Response]:
+    def answer_all(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
         raise NotImplementedError
 
     def flush(self) -> None:
