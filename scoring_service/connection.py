@@ -195,7 +195,7 @@ class Connection(Incoming, asyncio.Protocol):
     def _answer_asked(self) -> None:
         """Answer what was asked in this turn, so that what comes now is answered after it."""
         if self._asked == self._hub.turn.number:
-            self._hub.turn.answer()
+            self._hub.turn.end()
 
     def _usual(self, request: Request, answer: Answer) -> bool:
         """Whether nothing about request and answer is special, so that the same head may be taken without parsing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
 from time import perf_counter
 
 from scoring_service.events import emit
@@ -22,7 +21,6 @@ class Observer:
         self.detailed = settings.access_log or spans is not None
         self._lines = settings.access_log
         self._spans = spans
-        self._together: list[tuple[Sequence[Response], float, Histogram]] = []
         self._answered: list[tuple[Request, Response, Histogram]] = []
 
     def answered(self, request: Request, answer: Answer, latency: Histogram) -> None:
@@ -32,10 +30,6 @@ class Observer:
         else:
             self._answered.append((request, answer, latency))
 
-    def answered_all(self, answers: Sequence[Response], started: float, latency: Histogram) -> None:
-        """Observe answers to requests that started together."""
-        self._together.append((answers, started, latency))
-
     def end_turn(self) -> None:
         """Observe the answers of the turn, now that their records are written: one without may be a refusal."""
         if self._answered:
@@ -43,11 +37,6 @@ class Observer:
             now = perf_counter()
             for request, response, latency in answered:
                 self._written(request, response, latency, now)
-        if self._together:
-            together, self._together = self._together, []
-            now = perf_counter()
-            for answers, started, latency in together:
-                latency.observe(now - started, [answer.status for answer in answers].count(200))
 
     def refused(self, request: Request, problem: ProblemError) -> None:
         """Observe a refusal."""

@@ -70,16 +70,21 @@ class Recorder:
         self._answers.append(response)
         return response if self._sync is None else self._sync.after_sync(response)
 
-    def record_all(self, answered: Sequence[Answered], responses: Sequence[Response]) -> None:
-        """Take the records of requests that are answered after the next `flush`; the log must not be `durable`."""
-        if self.log is None:
-            return
+    def write(self, answered: Sequence[Answered]) -> None:
+        """Write the records of requests that are answered after it, of those in the sample; not if `durable`.
+
+        Raises what is wrong if none may be answered without.
+        """
         if self._below < HASHES:
-            for one, response in zip(answered, responses, strict=True):
-                self.record(one, response)
+            answered = [one for one in answered if self._sampled(one)]
+        if self.log is None or not answered:
             return
-        self._answered += answered
-        self._answers += responses
+        try:
+            self.log.extend(self._lines(answered))
+        except Exception as error:
+            if self._refuse:
+                raise
+            self._lose(disk_error(error), len(answered))
 
     def flush(self) -> None:
         """Write what was recorded since the last time."""
@@ -147,16 +152,19 @@ class Recorder:
             answer.content_type, answer.headers = refusal.content_type, refusal.headers
 
     def _on_error(self, error: OSError) -> None:
+        if not self._refuse:
+            self._lose(error, 1)
+            return
         self.failures += 1
         self._alarm(error)
-        if self._refuse:
-            raise ProblemError(
-                503,
-                f"the request cannot be logged: {error.strerror}",
-                headers=b"retry-after: 5\r\n",
-                kind="log",
-            ) from error
-        self.lost += 1
+        raise ProblemError(
+            503, f"the request cannot be logged: {error.strerror}", headers=b"retry-after: 5\r\n", kind="log"
+        ) from error
+
+    def _lose(self, error: OSError, records: int) -> None:
+        self.failures += records
+        self.lost += records
+        self._alarm(error)
 
     def _on_sync_error(self, error: OSError, response: Response) -> Response:
         self._fail(error, response)

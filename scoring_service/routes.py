@@ -88,14 +88,27 @@ class Router:
         self.observer.answered(request, answer, route.latency)
         return answer
 
-    def answer_all(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
-        """The answers to requests of a route that answers many `together`; one by one if anything is wrong.
+    def answer_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> Sequence[bytes] | None:
+        """The answers to requests of a route that answers many `together`, recorded and rendered.
 
-        All had arrived when the first one was read: that is when they `started` (`perf_counter`, s).
+        None if anything is wrong; then nothing was recorded, counted or observed. All had arrived when the first one
+        was read: that is when they `started` (`perf_counter`, s).
         """
-        answers = self._answer_together(asked, started) if len(asked) > 1 else None
-        if answers is not None:
-            return answers
+        _, head, _ = asked[0]
+        route = head.route
+        if route.together is None or route.latency is None:
+            return None
+        try:
+            self.load.check(perf_counter(), len(asked))
+            answers = route.together(asked, started, date)
+        except Exception:
+            return None
+        self.load.count(len(asked))
+        route.latency.observe(perf_counter() - started, len(asked))
+        return answers
+
+    def answer_each(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
+        """The answers to the same one by one, to be flushed."""
         # No answer comes later where many are answered together.
         return [cast("Response", self.answer(head.request(body, started), head)) for _, head, body in asked]
 
@@ -121,21 +134,6 @@ class Router:
         except ProblemError as problem:
             return self._refused(request, problem)
         return None
-
-    def _answer_together(self, asked: Sequence[Repeated], started: float) -> Sequence[Response] | None:
-        """The answers; None if anything is wrong, and then nothing was recorded, counted or observed."""
-        _, head, _ = asked[0]
-        route = head.route
-        if route.together is None or route.latency is None:
-            return None
-        try:
-            self.load.check(perf_counter(), len(asked))
-            answers = route.together(asked, started)
-        except Exception:
-            return None
-        self.load.count(len(asked))
-        self.observer.answered_all(answers, started, route.latency)
-        return answers
 
     def _refuse_later(self, request: Request, error: Exception) -> Response:
         """The refusal of a request that was answered by a promise, whose fulfilment is observed."""

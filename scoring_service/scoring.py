@@ -16,7 +16,7 @@ from scoring_service.batching import Asked, Batcher, Render
 from scoring_service.context import Context
 from scoring_service.heads import Repeated
 from scoring_service.matrix import MANY, Matrix
-from scoring_service.messages import Answer, Request, Response
+from scoring_service.messages import Answer, Request, Response, render_all
 from scoring_service.problem import FieldError, ProblemError
 from scoring_service.recording import Recorder
 from scoring_service.refusal import RowsRefusedError
@@ -60,10 +60,11 @@ class Scorer:
         """Answer a body of `POST /score`; raises `ProblemError`."""
         return self.answer(request, self._rows.decode(request.body), key_id, self._render)
 
-    def score_all(self, asked: Sequence[Repeated], started: float) -> list[Response]:
+    def score_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> list[bytes]:
         """As `score` for requests none of which gives an id, step by step for all of them at once.
 
-        Raises whatever is wrong with any of them, and then none is recorded. Not if answers come `later`.
+        They are recorded and rendered, with the line of the date. Raises whatever is wrong with any of them, and then
+        none is recorded. Not if answers come `later`.
         """
         decode = self._rows.decode
         decoded = [decode(body) for _, _, body in asked]
@@ -75,11 +76,11 @@ class Scorer:
             raise ValueError("a prediction is not finite")
         process = self._process
         ids = [f"{process}{number}" for number in islice(self._numbers, len(asked))]
-        responses = [*map(self._render, outputs, ids)]
+        encode = self._encode
+        answers = render_all([encode(_Result(some)) for some in outputs], ids, date)
         keys = [head.key_id for _, head, _ in asked]
-        answered = zip(ids, rows, outputs, repeat(started, len(ids)), keys, strict=True)
-        self.recorder.record_all([*answered], responses)
-        return responses
+        self.recorder.write([*zip(ids, rows, outputs, repeat(started, len(ids)), keys, strict=True)])
+        return answers
 
     def answer(
         self, request: Request, rows: Sequence[Row], key_id: str, render: Render, given_id: bytes | None = None

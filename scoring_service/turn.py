@@ -1,6 +1,6 @@
 """One turn of the event loop: what arrived together is answered and recorded together, and only then sent.
 
-Law: no answer is written before the records of all answers of its turn are in the log.
+Law: no answer is written before its record is in the log.
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ class Answering(Protocol):
 
     load: Load
 
-    def answer_all(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
-        """The answers to requests of the route that answers many `together`, the first of which `started` then."""
+    def answer_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> Sequence[bytes] | None:
+        """The answers to requests of the route that answers many `together`, recorded and rendered.
+
+        None if anything is wrong; then nothing was done, and each is to be answered alone.
+        """
+        ...
+
+    def answer_each(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
+        """The answers to requests of that route, to be flushed."""
         ...
 
     def flush(self) -> None:
@@ -52,7 +59,7 @@ class Turn:
     def ask(self, request: Repeated) -> int:
         """Answer the request at the end of the turn, together with all others that are asked in it.
 
-        Before anything else is answered on the same connection, `answer` has to be called, if `number` still is what
+        Before anything else is answered on the same connection, the turn has to `end`, if its `number` still is what
         is returned.
         """
         if not self._asked:
@@ -67,18 +74,26 @@ class Turn:
             self._begin()
         self._due.append((transport, response, bare))
 
-    def answer(self) -> None:
-        """Answer what was asked for; the answers wait for the end of the turn."""
+    def end(self) -> None:
+        """Write the records and then the answers of what was answered, and of what was asked for after it."""
         self.number += 1
         asked, self._asked = self._asked, []
+        self._send()
         for first in range(0, len(asked), self._together):
-            some = asked[first : first + self._together]
-            answers = self._handler.answer_all(some, self._started)
-            self._due += [(transport, answer, False) for (transport, _, _), answer in zip(some, answers, strict=True)]
+            self._answer(asked[first : first + self._together])
 
-    def end(self) -> None:
-        """Answer what was asked for, write all records, then all answers."""
-        self.answer()
+    def _answer(self, asked: Sequence[Repeated]) -> None:
+        answers = self._handler.answer_all(asked, self._started, self.date)
+        if answers is None:
+            each = self._handler.answer_each(asked, self._started)
+            self._due = [(transport, answer, False) for (transport, _, _), answer in zip(asked, each, strict=True)]
+            self._send()
+            return
+        for (transport, _, _), rendered in zip(asked, answers, strict=True):
+            if not transport.is_closing():
+                transport.write(rendered)
+
+    def _send(self) -> None:
         self._handler.flush()
         due, self._due = self._due, []
         for transport, response, bare in due:

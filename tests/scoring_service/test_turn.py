@@ -41,7 +41,10 @@ class Flushed:
         self.load = Load(Settings(keys_file="-"))
         self._told = told
 
-    def answer_all(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
+    def answer_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> Sequence[bytes] | None:
+        raise NotImplementedError
+
+    def answer_each(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
         raise NotImplementedError
 
     def flush(self) -> None:
