@@ -29,6 +29,8 @@ class Load:
         self._begun = False
         self._count = 0
         self._turn = 0.0
+        self._ended = 0.0
+        self._busy = 0.0
 
     def admit(self, now: float) -> None:
         """Count a request that is looked at now (`perf_counter`, s); raises `ProblemError` to refuse it."""
@@ -54,7 +56,13 @@ class Load:
             self._turn = now
             self.on_begin()
 
-    def end(self) -> None:
+    def end(self, now: float) -> None:
         """The turn is over."""
         self._begun = False
         self._count = 0
+        self._busy = now - self._turn
+        self._ended = now
+
+    def busy(self, now: float) -> float:
+        """How long the last turn took, s, if it ended just now: less time ago than it took."""
+        return self._busy if now - self._ended < self._busy else 0.0

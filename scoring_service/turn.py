@@ -111,4 +111,4 @@ class Turn:
         try:
             self.end()
         finally:
-            self._load.end()
+            self._load.end(perf_counter())

@@ -45,6 +45,28 @@ def test_new_connections_do_not_wait_a_turn_for_each_other(
     assert asyncio.run_coroutine_threadsafe(take(), service.loop).result(5) == 20
 
 
+@pytest.mark.parametrize(("turn_seconds", "taken"), [(0.0, 5), (0.001, 5), (0.002, 10), (10.0, 20)])
+def test_more_are_taken_at_once_the_longer_they_were_left_to_others(
+    service: Running,
+    waiting: tuple[socket.socket, list[socket.socket]],
+    monkeypatch: pytest.MonkeyPatch,
+    turn_seconds: float,
+    taken: int,
+) -> None:
+    listening, _ = waiting
+    monkeypatch.setattr(listener, "AT_ONCE", 5)
+    monkeypatch.setattr(service.hub.load, "busy", lambda _now: turn_seconds)
+
+    async def take() -> int:
+        another = Listener(listening, service.hub)
+        another._accept_some()
+        taken = len(another._taken)
+        await another.close()
+        return taken
+
+    assert asyncio.run_coroutine_threadsafe(take(), service.loop).result(5) == taken
+
+
 def test_what_was_taken_before_the_end_is_answered(
     service: Running, waiting: tuple[socket.socket, list[socket.socket]]
 ) -> None:
@@ -52,7 +74,7 @@ def test_what_was_taken_before_the_end_is_answered(
 
     async def take_and_close() -> None:
         another = Listener(listening, service.hub)
-        another._accept()
+        another._accept_some()
         await another.close()
 
     asyncio.run_coroutine_threadsafe(take_and_close(), service.loop).result(5)

@@ -36,10 +36,22 @@ def test_only_late_and_further_requests_of_a_turn_are_refused() -> None:
     assert (refused.value.status, refused.value.kind) == (503, "overload")
     assert refused.value.headers == b"retry-after: 1\r\n"
     assert begun == [True]
-    busy.end()
+    busy.end(10.3)
     for started in (10.3, 10.5, 10.3):
         busy.admit(started)
     assert begun == [True, True]
+
+
+def test_a_turn_counts_as_just_over_for_as_long_as_it_took() -> None:
+    turns = load()
+    assert turns.busy(0.0) == turns.busy(10.0) == 0.0
+    turns.admit(10.0)
+    turns.admit(10.2)
+    turns.end(10.5)
+    assert [turns.busy(now) for now in (10.5, 10.9, 11.0)] == [0.5, 0.5, 0.0]
+    turns.admit(10.9)
+    turns.end(10.91)
+    assert turns.busy(10.91) == pytest.approx(0.01)
 
 
 def test_too_many_waiting_answers_refuse_more() -> None:
