@@ -53,7 +53,11 @@ class PackedRows(msgspec.Struct, gc=False):
 
 
 class LogRecord(msgspec.Struct, gc=False):
-    """One answered request. `latency` is in seconds, from the complete body to `time`, when the record is written."""
+    """One answered request.
+
+    `latency` is in seconds, from the complete body to `time`, when the record is written. Of requests that arrived
+    together it is that of the first.
+    """
 
     request_id: str
     time: datetime
