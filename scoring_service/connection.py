@@ -14,7 +14,7 @@ from typing import Final
 
 import httptools
 
-from scoring_service.framing import UNUSUAL, check_head
+from scoring_service.framing import UNUSUAL
 from scoring_service.hub import Hub, Phase
 from scoring_service.incoming import BODY, HEAD, IDLE, Incoming
 from scoring_service.load import RETRY
@@ -227,24 +227,11 @@ class Connection(Incoming, asyncio.Protocol):
         if self._outbox.held is not None:
             self._release()
 
-    def _inspect(self) -> None:
-        request = Request(self._parser.get_method(), self._url, self._headers)
-        try:
-            check_head(self._headers, self._version, self._head_bytes, self._hub.settings)
-        except ProblemError as problem:
-            self._refuse(problem)
-            return
-        length = self._headers.get(b"content-length", b"0")
-        bodied = length.strip(b"0") or b"transfer-encoding" in self._headers
-        refusal = self._hub.handler.refusal(request) if bodied else None
-        if refusal is not None:
-            self._refuse(refusal)
-        elif b"expect" in self._headers and self._version == "1.1":
-            self._hub.turn.end()
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def _continue(self) -> None:
+        self._hub.turn.end()
+        self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse(self, reason: ProblemError | Response) -> None:
-        """Answer a message that is not read to its end, and close."""
         if self._phase >= Phase.LINGER:
             return
         if isinstance(reason, ProblemError):

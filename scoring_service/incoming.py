@@ -7,9 +7,9 @@ from typing import Final
 
 import httptools
 
-from scoring_service.framing import UNUSUAL
+from scoring_service.framing import UNUSUAL, check_head
 from scoring_service.hub import Hub, Phase
-from scoring_service.messages import Response
+from scoring_service.messages import Request, Response
 from scoring_service.problem import ProblemError
 
 KEPT: Final = frozenset(
@@ -153,9 +153,25 @@ class Incoming(ABC):
         limit = self._hub.settings.max_body_bytes
         self._refuse(ProblemError(413, f"the body is larger than {limit} bytes"))
 
-    @abstractmethod
     def _inspect(self) -> None:
         """Look closer at an unusual head."""
+        request = Request(self._parser.get_method(), self._url, self._headers)
+        try:
+            check_head(self._headers, self._version, self._head_bytes, self._hub.settings)
+        except ProblemError as problem:
+            self._refuse(problem)
+            return
+        length = self._headers.get(b"content-length", b"0")
+        bodied = length.strip(b"0") or b"transfer-encoding" in self._headers
+        refusal = self._hub.handler.refusal(request) if bodied else None
+        if refusal is not None:
+            self._refuse(refusal)
+        elif b"expect" in self._headers and self._version == "1.1":
+            self._continue()
+
+    @abstractmethod
+    def _continue(self) -> None:
+        """Tell the client that its body is waited for."""
 
     @abstractmethod
     def _refuse(self, reason: ProblemError | Response) -> None:

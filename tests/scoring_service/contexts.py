@@ -77,6 +77,13 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / "manifest.json", {"files": digests})
 
 
+def with_dockerfile(context: Path, dockerfile: str) -> Path:
+    """The context with another Dockerfile."""
+    (context / "Dockerfile").write_text(dockerfile)
+    write_manifest(context)
+    return context
+
+
 def write_json(file: Path, content: object) -> None:
     file.write_text(json.dumps(content))
 

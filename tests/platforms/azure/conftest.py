@@ -8,6 +8,7 @@ import pytest
 
 from platforms import selection
 from platforms.azure import clients
+from platforms.azure.images import AzureImages
 from platforms.azure.machine_learning import MachineLearning
 from platforms.azure.settings import AzureSettings
 from platforms.azure.storage import BlobStorage
@@ -15,11 +16,14 @@ from platforms.azure.telemetry import MonitorTelemetry
 from platforms.platform import Platform
 from tasks import claim
 from tests import measured
+from tests.emulator.blobs import Blobs
 from tests.emulator.emulator import Emulator
+from tests.emulator.images import ImageStore
 from tests.emulator.running import adopted
 from tests.emulator.world import World
 from tests.platforms.azure.aks_bench import AksBench
 from tests.platforms.azure.workspaces import Workspace
+from tests.scoring_service.contexts import make_context, write_manifest
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +56,27 @@ def workspace(machine_learning: MachineLearning, tmp_path: Path) -> Workspace:
     """The adapters of Azure ML and of the container registry, with a folder of their own."""
     storage = BlobStorage(clients.container(machine_learning.settings))
     return Workspace(machine_learning, storage, tmp_path / "workspace")
+
+
+@pytest.fixture
+def images(workspace: Workspace) -> AzureImages:
+    return AzureImages(workspace.settings, workspace.storage)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """An image's context that no other test has."""
+    folder = make_context(tmp_path / "context")
+    (folder / "conda.yaml").write_text(f"name: {tmp_path.as_posix()}\n")
+    write_manifest(folder)
+    return folder
+
+
+@pytest.fixture
+def store(world: World) -> Iterator[ImageStore]:
+    """What was pushed; addresses do not expire."""
+    yield world.part(ImageStore)
+    world.part(Blobs).expire(0)
 
 
 @pytest.fixture
