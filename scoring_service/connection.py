@@ -14,7 +14,6 @@ from typing import Final
 
 import httptools
 
-from scoring_service.framing import UNUSUAL
 from scoring_service.hub import Hub, Phase
 from scoring_service.incoming import BODY, HEAD, IDLE, Incoming
 from scoring_service.load import RETRY
@@ -46,6 +45,7 @@ class Connection(Incoming, asyncio.Protocol):
         "_end",
         "_ended",
         "_outbox",
+        "_refusal",
         "_transport",
         "_unread",
     )
@@ -60,6 +60,7 @@ class Connection(Incoming, asyncio.Protocol):
         self._deferred: deque[tuple[Request, bool, bool]] = deque()
         self._end = 0
         self._ended = False
+        self._refusal: ProblemError | Response | None = None
         self._unread = b""
         self._outbox = Outbox(hub, self._on_all_written)
 
@@ -142,7 +143,7 @@ class Connection(Incoming, asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The request is complete: answer it."""
-        if self._phase is not BODY:
+        if self._phase is not BODY or self._refusal is not None:
             return
         request = Request(self._parser.get_method(), self._url, self._headers, self._body, perf_counter())
         self._body = b""
@@ -163,7 +164,8 @@ class Connection(Incoming, asyncio.Protocol):
 
     def _reply(self, request: Request, keep: bool, old: bool) -> None:
         answer = self._hub.handler.answer(request)
-        if self._alone and keep and self._usual(request, answer):
+        good = not isinstance(answer, Response) or answer.status == 200
+        if self._alone and keep and good and self._is_usual(request):
             self._hub.heads.learn(self._alone, request, self._hub.handler.admit)
         self._burst += len(answer.body) if isinstance(answer, Response) else 0
         self._answer(answer, request.method == b"HEAD", keep, old)
@@ -174,6 +176,10 @@ class Connection(Incoming, asyncio.Protocol):
             request, keep, old = self._deferred.popleft()
             request.started = perf_counter()
             self._reply(request, keep, old)
+        if self._refusal is not None and not self._deferred:
+            self._refuse(self._refusal)
+        if self._outbox.held is not None:
+            self._release()
 
     def _answer_again(self, data: bytes) -> bool:
         """Answer a whole request whose head is known; False if it is none."""
@@ -197,11 +203,6 @@ class Connection(Incoming, asyncio.Protocol):
         if self._asked == self._hub.turn.number:
             self._hub.turn.end()
 
-    def _usual(self, request: Request, answer: Answer) -> bool:
-        """Whether nothing about request and answer is special, so that the same head may be taken without parsing."""
-        good = not isinstance(answer, Response) or answer.status == 200
-        return good and self._version == "1.1" and request.method != b"HEAD" and UNUSUAL.isdisjoint(request.headers)
-
     def _feed_slices(self) -> None:
         self._reply_deferred()
         while self._unread and self._blocked is None and self._phase < Phase.LINGER:
@@ -219,7 +220,8 @@ class Connection(Incoming, asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._finish()
+            if not self._deferred:
+                self._finish()
         except httptools.HttpParserError as error:
             self._refuse(ProblemError(400, f"malformed HTTP: {error}"))
         if self._phase is HEAD or self._phase is BODY:
@@ -234,14 +236,14 @@ class Connection(Incoming, asyncio.Protocol):
     def _refuse(self, reason: ProblemError | Response) -> None:
         if self._phase >= Phase.LINGER:
             return
+        if self._deferred:
+            self._refusal = self._refusal or reason
+            return
         if isinstance(reason, ProblemError):
             self._hub.handler.note(reason)
             reason = reason.response()
-        self._outbox.put(reason, self._parser_method_is_head(), keep=False, old=False)
+        self._outbox.put(reason, self._wants_no_body(), keep=False, old=False)
         self._finish()
-
-    def _parser_method_is_head(self) -> bool:
-        return self._phase is Phase.BODY and self._parser.get_method() == b"HEAD"
 
     def _answer(self, answer: Answer, bare: bool, keep: bool, old: bool) -> None:
         self._outbox.put(answer, bare, keep, old)

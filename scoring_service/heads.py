@@ -52,7 +52,7 @@ class Heads:
     def find(self, data: bytes, transport: asyncio.Transport, end: int) -> Repeated | None:
         """The request that is all of `data`, if its head is known; `end` is where that of the one before ended."""
         head = self._known.get(data[:end])
-        if head is None:
+        if head is None or head.end != end:
             end = data.rfind(END) + 4  # the last one is found faster; if it is in the body, no head is found
             head = self._known.get(data[:end])
         if head is None or len(data) - end != head.length:

@@ -17,8 +17,8 @@ from scoring_service.route import Admitted
 from scoring_service.settings import Settings
 from scoring_service.turn import Answering, Turn
 
-RESERVED: Final = 64
-"""Files that a process needs besides its connections."""
+RESERVED: Final = 128
+"""Files that a process needs besides its connections: its own, and those of connections that are too many."""
 
 
 class Handler(Answering, Protocol):

@@ -127,6 +127,13 @@ class Incoming(ABC):
         self._head_bytes = 0
         self._wire_bytes = 0
 
+    def _wants_no_body(self) -> bool:
+        return self._phase is BODY and self._parser.get_method() == b"HEAD"
+
+    def _is_usual(self, request: Request) -> bool:
+        """Whether nothing about a request is special, so that the same head may be taken without parsing."""
+        return self._version == "1.1" and request.method != b"HEAD" and UNUSUAL.isdisjoint(request.headers)
+
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._since = self._hub.now

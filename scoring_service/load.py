@@ -57,12 +57,12 @@ class Load:
             self.on_begin()
 
     def end(self, now: float) -> None:
-        """The turn is over."""
+        """The turn is over; one in which nothing was to be done may never have begun."""
+        self._busy = now - self._turn if self._begun else 0.0
+        self._ended = now
         self._begun = False
         self._count = 0
-        self._busy = now - self._turn
-        self._ended = now
 
     def busy(self, now: float) -> float:
-        """How long the last turn took, s, if it ended just now: less time ago than it took."""
+        """How long requests of the last turn took, s, if it ended just now: less time ago than they took."""
         return self._busy if now - self._ended < self._busy else 0.0

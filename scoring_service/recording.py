@@ -1,6 +1,6 @@
 """What is logged of a request, and what happens when it cannot be: refuse to answer, or answer and count.
 
-The records of one turn of the event loop are written at once, before the first answer of the turn (`turn`).
+Records are written at once for all that is answered together, before the first of its answers (`turn`).
 """
 
 from __future__ import annotations
@@ -64,27 +64,30 @@ class Recorder:
         The response may be sent after the next `flush`, which makes it a refusal if the record cannot be written; or,
         if records go to the disk first, it comes when this one is there.
         """
-        if self.log is None or not self._sampled(answered):
+        if self.log is None or not self.sampled(answered[0]):
             return response
         self._answered.append(answered)
         self._answers.append(response)
         return response if self._sync is None else self._sync.after_sync(response)
 
-    def write(self, answered: Sequence[Answered]) -> None:
-        """Write the records of requests that are answered after it, of those in the sample; not if `durable`.
+    def write(self, answered: Sequence[Answered]) -> Response | None:
+        """Write the records of requests that are answered after it, of those that are `sampled`; not if `durable`.
 
-        Raises what is wrong if none may be answered without.
+        Returns the refusal that takes the place of the answers to these if they cannot be written, and must be.
         """
         if self._below < HASHES:
-            answered = [one for one in answered if self._sampled(one)]
+            answered = [one for one in answered if self.sampled(one[0])]
         if self.log is None or not answered:
-            return
+            return None
         try:
             self.log.extend(self._lines(answered))
         except Exception as error:
-            if self._refuse:
-                raise
-            self._lose(disk_error(error), len(answered))
+            return self._failed(disk_error(error), len(answered))
+        return None
+
+    def sampled(self, request_id: str) -> bool:
+        """Whether a request with this id is logged."""
+        return self._below == HASHES or crc32(request_id.encode()) < self._below
 
     def flush(self) -> None:
         """Write what was recorded since the last time."""
@@ -113,9 +116,6 @@ class Recorder:
             with self._alarming():
                 self.log.close()
 
-    def _sampled(self, answered: Answered) -> bool:
-        return self._below == HASHES or crc32(answered[0].encode()) < self._below
-
     def _lines(self, answered: Sequence[Answered]) -> list[Line]:
         inputs, record, whole = self._inputs, self._record, self._kept is None
         time, now = self._origin.at(datetime.now(UTC)), perf_counter()
@@ -143,28 +143,21 @@ class Recorder:
 
     def _fail(self, error: OSError, answer: Response) -> None:
         """Turn an answer that nobody has seen yet into a refusal, if requests must be logged."""
-        try:
-            self._on_error(error)
-        except ProblemError as problem:
-            self.refused += 1
-            refusal = problem.response(v2=True)
+        refusal = self._failed(error, 1)
+        if refusal is not None:
             answer.status, answer.body = refusal.status, refusal.body
             answer.content_type, answer.headers = refusal.content_type, refusal.headers
 
-    def _on_error(self, error: OSError) -> None:
-        if not self._refuse:
-            self._lose(error, 1)
-            return
-        self.failures += 1
-        self._alarm(error)
-        raise ProblemError(
-            503, f"the request cannot be logged: {error.strerror}", headers=b"retry-after: 5\r\n", kind="log"
-        ) from error
-
-    def _lose(self, error: OSError, records: int) -> None:
+    def _failed(self, error: OSError, records: int) -> Response | None:
+        """Count records that cannot be written; returns the refusal of their requests, if they must be logged."""
         self.failures += records
-        self.lost += records
         self._alarm(error)
+        if not self._refuse:
+            self.lost += records
+            return None
+        self.refused += records
+        detail = f"the request cannot be logged: {error.strerror}"
+        return ProblemError(503, detail, headers=b"retry-after: 5\r\n", kind="log").response(v2=True)
 
     def _on_sync_error(self, error: OSError, response: Response) -> Response:
         self._fail(error, response)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scoring_service.heads import Repeated
 
 Handler: TypeAlias = Callable[[Request, str], Answer]
-Together: TypeAlias = "Callable[[Sequence[Repeated], float, bytes], list[bytes]]"
+Together: TypeAlias = "Callable[[Sequence[Repeated], float, bytes], tuple[list[bytes], int]]"
 GET: Final = b"GET, HEAD"
 
 
@@ -22,8 +22,8 @@ class Route(msgspec.Struct, frozen=True):
     """What answers a path. `allow` lists its methods as the `Allow` header does.
 
     A route with `latency` predicts: it wants a key, and is measured. At most one has `together`, which answers many
-    requests at once, from when they started and the line with the date to whole answers; or it raises, and then each
-    is for its `handler`.
+    requests at once: from when they started and the line with the date to whole answers, and how many of these are
+    good; or it raises, and then each is for its `handler`.
     """
 
     allow: bytes

@@ -91,20 +91,21 @@ class Router:
     def answer_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> Sequence[bytes] | None:
         """The answers to requests of a route that answers many `together`, recorded and rendered.
 
-        None if anything is wrong; then nothing was recorded, counted or observed. All had arrived when the first one
-        was read: that is when they `started` (`perf_counter`, s).
+        None for one, which is no faster so, and if anything is wrong; then nothing was recorded, counted or observed.
+        What comes in one turn had arrived when the first of it was read, so that is when they `started`
+        (`perf_counter`, s).
         """
         _, head, _ = asked[0]
         route = head.route
-        if route.together is None or route.latency is None:
+        if len(asked) == 1 or route.together is None or route.latency is None:
             return None
         try:
             self.load.check(perf_counter(), len(asked))
-            answers = route.together(asked, started, date)
+            answers, good = route.together(asked, started, date)
         except Exception:
             return None
         self.load.count(len(asked))
-        route.latency.observe(perf_counter() - started, len(asked))
+        route.latency.observe(perf_counter() - started, good)
         return answers
 
     def answer_each(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:

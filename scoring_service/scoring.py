@@ -16,7 +16,7 @@ from scoring_service.batching import Asked, Batcher, Render
 from scoring_service.context import Context
 from scoring_service.heads import Repeated
 from scoring_service.matrix import MANY, Matrix
-from scoring_service.messages import Answer, Request, Response, render_all
+from scoring_service.messages import Answer, Request, Response, render, render_all
 from scoring_service.problem import FieldError, ProblemError
 from scoring_service.recording import Recorder
 from scoring_service.refusal import RowsRefusedError
@@ -60,11 +60,12 @@ class Scorer:
         """Answer a body of `POST /score`; raises `ProblemError`."""
         return self.answer(request, self._rows.decode(request.body), key_id, self._render)
 
-    def score_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> list[bytes]:
+    def score_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> tuple[list[bytes], int]:
         """As `score` for requests none of which gives an id, step by step for all of them at once.
 
-        They are recorded and rendered, with the line of the date. Raises whatever is wrong with any of them, and then
-        none is recorded. Not if answers come `later`.
+        They are recorded and rendered, with the line of the date; the number is how many are not refused because they
+        cannot be recorded. Raises whatever else is wrong with any of them, and then none is recorded. Not if answers
+        come `later`.
         """
         decode = self._rows.decode
         decoded = [decode(body) for _, _, body in asked]
@@ -79,8 +80,14 @@ class Scorer:
         encode = self._encode
         answers = render_all([encode(_Result(some)) for some in outputs], ids, date)
         keys = [head.key_id for _, head, _ in asked]
-        self.recorder.write([*zip(ids, rows, outputs, repeat(started, len(ids)), keys, strict=True)])
-        return answers
+        refusal = self.recorder.write([*zip(ids, rows, outputs, repeat(started, len(ids)), keys, strict=True)])
+        if refusal is None:
+            return answers, len(answers)
+        refused = render(refusal, date, bare=False)
+        sampled = [*map(self.recorder.sampled, ids)]
+        return [refused if out else answer for out, answer in zip(sampled, answers, strict=True)], sampled.count(
+            False
+        )
 
     def answer(
         self, request: Request, rows: Sequence[Row], key_id: str, render: Render, given_id: bytes | None = None

@@ -26,7 +26,7 @@ class Answering(Protocol):
     def answer_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> Sequence[bytes] | None:
         """The answers to requests of the route that answers many `together`, recorded and rendered.
 
-        None if anything is wrong; then nothing was done, and each is to be answered alone.
+        None if each is to be answered alone; then nothing was done.
         """
         ...
 

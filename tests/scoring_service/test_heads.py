@@ -135,6 +135,13 @@ def test_known_heads_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.find(raws[0], asyncio.Transport(), 0) is None
 
 
+def test_a_shorter_head_is_found_after_a_longer_one() -> None:
+    found = Heads()
+    raw = get("/version")
+    found.learn(raw, Request(b"GET", b"/version", {}), lambda _: ADMITTED)
+    assert found.find(raw, asyncio.Transport(), len(raw) + 100) is not None
+
+
 @pytest.mark.parametrize("end", [0, 1, message(b"{}").index(b"\r\n\r\n") + 4, 5000])
 @pytest.mark.parametrize("body", [b"{}", b"[\r\n\r\n]"])
 def test_a_head_is_found_wherever_the_one_before_ended(end: int, body: bytes) -> None:

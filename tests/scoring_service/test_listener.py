@@ -45,7 +45,7 @@ def test_new_connections_do_not_wait_a_turn_for_each_other(
     assert asyncio.run_coroutine_threadsafe(take(), service.loop).result(5) == 20
 
 
-@pytest.mark.parametrize(("turn_seconds", "taken"), [(0.0, 5), (0.001, 5), (0.002, 10), (10.0, 20)])
+@pytest.mark.parametrize(("turn_seconds", "taken"), [(0.0, 5), (0.0005, 5), (0.001, 10), (10.0, 20)])
 def test_more_are_taken_at_once_the_longer_they_were_left_to_others(
     service: Running,
     waiting: tuple[socket.socket, list[socket.socket]],
@@ -65,6 +65,26 @@ def test_more_are_taken_at_once_the_longer_they_were_left_to_others(
         return taken
 
     assert asyncio.run_coroutine_threadsafe(take(), service.loop).result(5) == taken
+
+
+def test_no_more_are_taken_at_once_than_there_may_be(
+    service: Running, waiting: tuple[socket.socket, list[socket.socket]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening, _ = waiting
+    monkeypatch.setattr(listener, "AT_ONCE", 5)
+    monkeypatch.setattr(service.hub.load, "busy", lambda _now: 10.0)
+    monkeypatch.setattr(service.hub, "max_connections", 7)
+
+    async def take() -> list[int]:
+        another = Listener(listening, service.hub)
+        counts = []
+        for _ in range(2):
+            another._accept_some()
+            counts.append(len(another._taken))
+        await another.close()
+        return counts
+
+    assert asyncio.run_coroutine_threadsafe(take(), service.loop).result(5) == [7, 7 + 5]
 
 
 def test_what_was_taken_before_the_end_is_answered(

@@ -52,6 +52,8 @@ def test_a_turn_counts_as_just_over_for_as_long_as_it_took() -> None:
     turns.admit(10.9)
     turns.end(10.91)
     assert turns.busy(10.91) == pytest.approx(0.01)
+    turns.end(99.0)
+    assert turns.busy(99.0) == 0.0
 
 
 def test_too_many_waiting_answers_refuse_more() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.scoring_service.contexts import NAMES, ROW
 from tests.scoring_service.serving import Answer, Running, message, records, running
+from tests.scoring_service.turns import in_turns, told
 
 SCORE = message({"data": [ROW]})
 
@@ -145,3 +146,76 @@ def test_a_request_that_is_not_sampled_does_not_wait_for_the_disk(
         logged = [crc32(b"id-%d" % index) < 2**30 for index in range(20)]
         assert [answer.status == 503 for answer in scores(service, 20)] == logged
         assert service.recorder.failures == sum(logged)
+
+
+@pytest.fixture
+def known(service: Running) -> Running:
+    """A service that knows the head of `SCORE`."""
+    service.ask(SCORE)
+    return service
+
+
+def test_a_full_disk_refuses_all_that_is_answered_together(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fail)
+        assert [status for status, _ in told(in_turns(known, [[SCORE]] * 3))] == [503] * 3
+    assert known.recorder.failures == 3
+    assert [status for status, _ in told(in_turns(known, [[SCORE]] * 3))] == [200] * 3
+    assert len(records(known.logs)) == 1 + 3
+
+
+def test_what_may_be_logged_is_refused_and_not_logged_again(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines are written, but the share does not tell whether the file is still there."""
+
+    def stale(_descriptor: int) -> None:
+        raise OSError(116, "Stale file handle")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", stale)
+        answers = in_turns(known, [[SCORE]] * 3)
+    assert [answer.json["detail"] for (answer,) in answers] == ["the request cannot be logged: Stale file handle"] * 3
+    assert (known.recorder.refused, known.recorder.failures, known.recorder.lost) == (3, 3, 0)
+    assert len(records(known.logs)) == 1 + 3
+    assert 'route="score"} 1\n' in known.page()
+
+
+def test_a_full_disk_refuses_only_the_sample(context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(context, tmp_path, log_sample=0.5) as service:
+        service.ask(SCORE)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", fail)
+            answers = in_turns(service, [[SCORE]] * 60, sampled=True)
+        statuses = [status for status, _ in told(answers)]
+        good = [answer.headers["x-request-id"] for (answer,) in answers if answer.status == 200]
+        assert 0 < len(good) < 60
+        assert [one for one in good if crc32(one.encode()) < 2**31] == []
+        assert service.recorder.refused == statuses.count(503) == 60 - len(good)
+        assert f'route="score"}} {1 + len(good)}\n' in service.page()
+
+
+def test_degrade_counts_each_of_what_is_answered_together(
+    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(context, tmp_path, log_failure="degrade") as service:
+        service.ask(SCORE)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", fail)
+            answers = in_turns(service, [[SCORE]] * 3, sampled=True)
+        assert [status for status, _ in told(answers)] == [200] * 3
+        assert (service.recorder.lost, service.recorder.failures, service.recorder.refused) == (3, 3, 0)
+    assert len(records(tmp_path)) == 1
+
+
+def test_what_is_answered_together_is_one_write(known: Running, written: list[int]) -> None:
+    written.clear()
+    in_turns(known, [[SCORE]] * 20)
+    assert written == [20]
+
+
+def test_a_share_of_what_is_answered_together_is_logged_chosen_by_id(context: Path, tmp_path: Path) -> None:
+    with running(context, tmp_path, log_sample=0.5) as service:
+        service.ask(SCORE)
+        answers = in_turns(service, [[SCORE]] * 60, sampled=True)
+    ids = [answer.headers["x-request-id"] for (answer,) in answers]
+    logged = [record["request_id"] for record in records(tmp_path)]
+    assert [one for one in logged if one in ids] == [one for one in ids if crc32(one.encode()) < 2**31]

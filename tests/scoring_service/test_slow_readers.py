@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from scoring_service.connection import Connection
 from scoring_service.messages import Request
 from tests.scoring_service.serving import Running, get, parse, read_all
+from tests.scoring_service.turns import Wire
 from tests.waiting import wait_for
 
 
@@ -62,3 +64,48 @@ def test_a_client_that_reads_late_gets_every_answer(service: Running) -> None:
         time.sleep(0.2)
         answers = parse(read_all(client))
     assert [answer.status for answer in answers] == [200] * count
+
+
+def late(service: Running, packet: bytes, drain: bool = False) -> bytes:
+    """What a client gets that sends all at once while it takes no answers, and takes them then."""
+
+    async def take() -> bytes:
+        wire = Wire(service.logs)
+        connection = Connection(service.hub)
+        connection.connection_made(wire)
+        connection.pause_writing()
+        connection.data_received(packet)
+        if drain:
+            service.hub.start_drain(service.hub.now)
+        await asyncio.sleep(0)
+        assert wire.received == b""
+        connection.resume_writing()
+        await asyncio.sleep(0)
+        connection.connection_lost(None)
+        return wire.received
+
+    return asyncio.run_coroutine_threadsafe(take(), service.loop).result(5)
+
+
+def test_the_last_answer_of_a_late_reader_is_sent_while_the_replica_drains(service: Running) -> None:
+    answers = parse(late(service, get("/ping") * 2 + get("/version"), drain=True))
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert [answer.headers.get("connection") for answer in answers] == [None, None, "close"]
+
+
+@pytest.mark.parametrize(
+    ("last", "refusal"),
+    [
+        (b"garbage\r\n\r\n", [400]),
+        (get("/ping", "Connection: close") + b"garbage\r\n\r\n", [200]),
+        (get("/ping", "Host: b") + get("/ping"), [400]),
+        (get("/ping", "Upgrade: h2c", "Connection: upgrade") + b"PRI", [200]),
+    ],
+)
+def test_a_refusal_comes_after_the_answers_that_a_late_reader_did_not_take(
+    service: Running, last: bytes, refusal: list[int]
+) -> None:
+    answers = parse(late(service, get("/version") * 2 + last))
+    assert [answer.status for answer in answers] == [200, 200, *refusal]
+    assert [answer.body for answer in answers[:2]] == [answers[0].body] * 2
+    assert [answer.headers.get("connection") for answer in answers][-1] == "close"

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoring_service.connection import Connection
 from tests.scoring_service.contexts import NAMES, ROW, make_context
-from tests.scoring_service.serving import Answer, Running, get, message, parse, read_all, records, running
+from tests.scoring_service.serving import Running, get, message, read_all, records, running
+from tests.scoring_service.turns import in_turns, raw_in_turns, told
 
 LENGTH = 1200
 VERSION = get("/version")
-ID = re.compile(rb"HTTP/1.1 200 OK\r\n[^{]*x-request-id: (\S+)")
 
 
 def padded(body: str) -> bytes:
@@ -46,59 +41,6 @@ BAD = [
     padded(""),
 ]
 SCORE = message(GOOD[0])
-
-
-class Wire(asyncio.Transport):
-    """Keeps what is written, and in `early` ids of answers that were written before their records."""
-
-    def __init__(self, logs: Path) -> None:
-        super().__init__()
-        self.received = b""
-        self.early: list[bytes] = []
-        self._logs = logs
-
-    def is_closing(self) -> bool:
-        return False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.received += data
-        logged = b"".join(file.read_bytes() for file in self._logs.glob("requests-*"))
-        self.early += [one for one in ID.findall(data) if b'"request_id":"%s"' % one not in logged]
-
-
-def in_turns(service: Running, *turns: Sequence[Sequence[bytes]], sampled: bool = False) -> list[list[Answer]]:
-    """What clients are answered whose packets arrive turn by turn, each client on a connection of its own.
-
-    Each answer has its record when it is written, unless only some are `sampled`.
-    """
-    return [parse(raw) for raw in raw_in_turns(service, turns, sampled)]
-
-
-def raw_in_turns(service: Running, turns: Sequence[Sequence[Sequence[bytes]]], sampled: bool = False) -> list[bytes]:
-    """The same as bytes."""
-
-    async def arrive() -> list[bytes]:
-        clients = []
-        for turn in turns:
-            wires = [Wire(service.logs) for _ in turn]
-            for wire, packets in zip(wires, turn, strict=True):
-                connection = Connection(service.hub)
-                connection.connection_made(wire)
-                for packet in packets:
-                    connection.data_received(packet)
-                clients.append((connection, wire))
-            await asyncio.sleep(0)
-        for connection, _ in clients:
-            connection.connection_lost(None)
-        assert sampled or [wire.early for _, wire in clients] == [[]] * len(clients)
-        return [wire.received for _, wire in clients]
-
-    return asyncio.run_coroutine_threadsafe(arrive(), service.loop).result(5)
-
-
-def told(answers: list[list[Answer]]) -> list[tuple[int, bytes]]:
-    """Status and body of the only answer that each client got."""
-    return [(answer.status, answer.body) for (answer,) in answers]
 
 
 @pytest.fixture
@@ -169,63 +111,17 @@ def test_a_connection_is_answered_in_order(known: Running, packets: list[bytes])
     assert [answer.body for answer in first] == [answer.body for answer in last] == alone
 
 
-def test_what_cannot_be_logged_is_refused(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int, _data: bytes) -> None:
-        raise OSError(28, "No space left on device")
+def test_one_alone_is_not_tried_twice(known: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    decode = known.router.scorer._rows.decode
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "write", full)
-        assert [status for status, _ in told(in_turns(known, [[SCORE]] * 3))] == [503] * 3
-    assert known.recorder.failures == 3
-    assert [status for status, _ in told(in_turns(known, [[SCORE]] * 3))] == [200] * 3
-    assert len(records(known.logs)) == 1 + 3
+    def count(body: bytes) -> object:
+        asked.append(body)
+        return decode(body)
 
-
-def test_what_could_not_be_logged_at_once_is_logged_one_by_one(
-    known: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls, write = count(), os.write
-
-    def full_at_first(descriptor: int, data: bytes) -> int:
-        return write(descriptor, data if next(calls) else data[:-9])
-
-    monkeypatch.setattr(os, "write", full_at_first)
-    answers = in_turns(known, [[SCORE]] * 3)
-    assert [status for status, _ in told(answers)] == [200] * 3
-    ids = [answer.headers["x-request-id"] for (answer,) in answers]
-    assert [record["request_id"] for record in records(known.logs)[1:]] == ids
-    assert known.recorder.failures == 0
-
-
-def test_what_cannot_be_logged_is_counted_where_it_is_served(
-    context: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_descriptor: int, _data: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
-    with running(context, tmp_path, log_failure="degrade") as service:
-        service.ask(SCORE)
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "write", full)
-            answers = in_turns(service, [[SCORE]] * 3, sampled=True)
-        assert [status for status, _ in told(answers)] == [200] * 3
-        assert (service.recorder.lost, service.recorder.failures, service.recorder.refused) == (3, 3, 0)
-    assert len(records(tmp_path)) == 1
-
-
-def test_they_are_one_write(known: Running, written: list[int]) -> None:
-    written.clear()
-    in_turns(known, [[SCORE]] * 20)
-    assert written == [20]
-
-
-def test_a_share_of_them_is_logged_chosen_by_id(context: Path, tmp_path: Path) -> None:
-    with running(context, tmp_path, log_sample=0.5) as service:
-        service.ask(SCORE)
-        answers = in_turns(service, [[SCORE]] * 60, sampled=True)
-    ids = [answer.headers["x-request-id"] for (answer,) in answers]
-    logged = [record["request_id"] for record in records(tmp_path)]
-    assert [one for one in logged if one in ids] == [one for one in ids if crc32(one.encode()) < 2**31]
+    monkeypatch.setattr(known.router.scorer._rows, "decode", count)
+    assert [status for status, _ in told(in_turns(known, [[message(BAD[0])]]))] == [422]
+    assert asked == [BAD[0]]
 
 
 @pytest.fixture
