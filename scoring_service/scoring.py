@@ -85,9 +85,8 @@ class Scorer:
             return answers, len(answers)
         refused = render(refusal, date, bare=False)
         sampled = [*map(self.recorder.sampled, ids)]
-        return [refused if out else answer for out, answer in zip(sampled, answers, strict=True)], sampled.count(
-            False
-        )
+        answers = [refused if out else answer for out, answer in zip(sampled, answers, strict=True)]
+        return answers, sampled.count(False)
 
     def answer(
         self, request: Request, rows: Sequence[Row], key_id: str, render: Render, given_id: bytes | None = None
