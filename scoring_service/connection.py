@@ -60,7 +60,7 @@ class Connection(Incoming, asyncio.Protocol):
         self._deferred: deque[tuple[Request, bool, bool]] = deque()
         self._end = 0
         self._ended = False
-        self._refusal: ProblemError | Response | None = None
+        self._refusal: tuple[ProblemError | Response, bool] | None = None
         self._unread = b""
         self._outbox = Outbox(hub, self._on_all_written)
 
@@ -113,20 +113,17 @@ class Connection(Incoming, asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has taken its answers."""
         self._blocked = None
+        self._since = self._hub.now
         self._transport.resume_reading()
         self._feed_slices()
-
-    def restart_idle(self, now: float) -> None:
-        """Give the connection its full idle time from now."""
-        if self._phase is Phase.IDLE:
-            self._since = now
 
     def expire(self, now: float) -> None:
         """End the connection if it waited too long in its phase."""
         settings = self._hub.settings
         waited = now - self._since
-        if self._blocked is not None and now - self._blocked > settings.body_seconds:
-            self._transport.abort()
+        if self._blocked is not None:
+            if now - self._blocked > settings.body_seconds:
+                self._transport.abort()
         elif self._outbox.queue:
             self._since = now
         elif self._phase is Phase.IDLE:
@@ -149,7 +146,8 @@ class Connection(Incoming, asyncio.Protocol):
         self._body = b""
         self._phase = IDLE
         self._since = self._hub.now
-        keep = self._parser.should_keep_alive() and b"upgrade" not in self._headers
+        upgrade = request.method == b"CONNECT" or b"upgrade" in self._headers
+        keep = self._parser.should_keep_alive() and not upgrade
         if self._takes_more():
             self._reply(request, keep, self._version == "1.0")
         else:
@@ -177,7 +175,7 @@ class Connection(Incoming, asyncio.Protocol):
             request.started = perf_counter()
             self._reply(request, keep, old)
         if self._refusal is not None and not self._deferred:
-            self._refuse(self._refusal)
+            self._end_with(*self._refusal)
         if self._outbox.held is not None:
             self._release()
 
@@ -234,15 +232,18 @@ class Connection(Incoming, asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse(self, reason: ProblemError | Response) -> None:
-        if self._phase >= Phase.LINGER:
-            return
         if self._deferred:
-            self._refusal = self._refusal or reason
+            self._refusal = self._refusal or (reason, self._wants_no_body())
+        else:
+            self._end_with(reason, self._wants_no_body())
+
+    def _end_with(self, reason: ProblemError | Response, bare: bool) -> None:
+        if self._phase >= Phase.LINGER:
             return
         if isinstance(reason, ProblemError):
             self._hub.handler.note(reason)
             reason = reason.response()
-        self._outbox.put(reason, self._wants_no_body(), keep=False, old=False)
+        self._outbox.put(reason, bare, keep=False, old=False)
         self._finish()
 
     def _answer(self, answer: Answer, bare: bool, keep: bool, old: bool) -> None:

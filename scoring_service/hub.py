@@ -17,7 +17,7 @@ from scoring_service.route import Admitted
 from scoring_service.settings import Settings
 from scoring_service.turn import Answering, Turn
 
-RESERVED: Final = 128
+RESERVED: Final = 96
 """Files that a process needs besides its connections: its own, and those of connections that are too many."""
 
 
@@ -75,6 +75,16 @@ def _open_files() -> int:
     return soft if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
+def _room(files: int | None = None) -> int:
+    """How many connections the limit of open files allows; raises `OSError` if none."""
+    files = _open_files() if files is None else files
+    if files <= RESERVED:
+        raise OSError(
+            f"only {files} files may be open, which leaves none for connections: allow more than {RESERVED}"
+        )
+    return files - RESERVED
+
+
 class Hub:
     """What all connections share: handler, limits, a coarse clock (seconds), and whether the replica drains."""
 
@@ -85,7 +95,7 @@ class Hub:
         self.load = handler.load
         self.heads = handler.heads
         self.turn = Turn(handler, settings.max_concurrency)
-        self.max_connections = min(settings.max_connections, _open_files() - RESERVED)
+        self.max_connections = min(settings.max_connections, _room())
         self.draining = False
         self.tick(0.0)
 

@@ -65,6 +65,11 @@ class Incoming(ABC):
         self._since = hub.now
         self._begin()
 
+    def restart_idle(self, now: float) -> None:
+        """Give the connection its full idle time from now."""
+        if self._phase is IDLE:
+            self._since = now
+
     def on_message_begin(self) -> None:
         """A request line begins."""
         if self._phase is IDLE:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from scoring_service.connection import TOLD
+from scoring_service.hub import RESERVED, _room
+from scoring_service.listener import AT_ONCE
 from scoring_service.load import Load
 from scoring_service.problem import ProblemError
 from scoring_service.settings import Settings
@@ -54,6 +56,13 @@ def test_a_turn_counts_as_just_over_for_as_long_as_it_took() -> None:
     assert turns.busy(10.91) == pytest.approx(0.01)
     turns.end(99.0)
     assert turns.busy(99.0) == 0.0
+
+
+def test_connections_leave_files_for_the_log_and_for_those_that_are_too_many() -> None:
+    assert RESERVED >= TOLD + AT_ONCE + 32
+    assert _room(RESERVED + 1) == 1
+    with pytest.raises(OSError, match=f"only {RESERVED} files may be open.* allow more than {RESERVED}"):
+        _room(RESERVED)
 
 
 def test_too_many_waiting_answers_refuse_more() -> None:

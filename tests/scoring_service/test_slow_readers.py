@@ -66,8 +66,8 @@ def test_a_client_that_reads_late_gets_every_answer(service: Running) -> None:
     assert [answer.status for answer in answers] == [200] * count
 
 
-def late(service: Running, packet: bytes, drain: bool = False) -> bytes:
-    """What a client gets that sends all at once while it takes no answers, and takes them then."""
+def late(service: Running, packet: bytes, drain: bool = False, ticks: float = 0.0) -> bytes:
+    """What a client gets that sends all at once while it takes no answers, and takes them `ticks` seconds later."""
 
     async def take() -> bytes:
         wire = Wire(service.logs)
@@ -78,6 +78,7 @@ def late(service: Running, packet: bytes, drain: bool = False) -> bytes:
         if drain:
             service.hub.start_drain(service.hub.now)
         await asyncio.sleep(0)
+        connection.expire(service.hub.now + ticks)
         assert wire.received == b""
         connection.resume_writing()
         await asyncio.sleep(0)
@@ -100,6 +101,8 @@ def test_the_last_answer_of_a_late_reader_is_sent_while_the_replica_drains(servi
         (get("/ping", "Connection: close") + b"garbage\r\n\r\n", [200]),
         (get("/ping", "Host: b") + get("/ping"), [400]),
         (get("/ping", "Upgrade: h2c", "Connection: upgrade") + b"PRI", [200]),
+        (get("x:1", method="CONNECT") + get("/ping"), [404]),
+        (get("/ping", "Host: b") + get("/ping", method="HEAD"), [400]),
     ],
 )
 def test_a_refusal_comes_after_the_answers_that_a_late_reader_did_not_take(
@@ -109,3 +112,23 @@ def test_a_refusal_comes_after_the_answers_that_a_late_reader_did_not_take(
     assert [answer.status for answer in answers] == [200, 200, *refusal]
     assert [answer.body for answer in answers[:2]] == [answers[0].body] * 2
     assert [answer.headers.get("connection") for answer in answers][-1] == "close"
+    assert answers[-1].body
+
+
+def test_a_refused_head_has_no_body_whenever_it_is_told(service: Running) -> None:
+    raw = late(service, get("/version") + get("/version", "Host: b", method="HEAD") + get("/version"))
+    assert raw.count(b"HTTP/1.1 ") == 2
+    assert raw.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("packet", [get("/version") * 2, get("/version") + get("/version")[:10]])
+def test_a_late_reader_has_the_time_of_a_body(service: Running, packet: bytes) -> None:
+    """Its requests are not late, and it is not idle, while it is we who do not read."""
+    service.tick(1000.0)
+    settings = service.hub.settings
+    waits = (settings.drain_idle_seconds, settings.header_seconds)
+    assert max(waits) < settings.body_seconds
+    for wait in waits:
+        answers = parse(late(service, packet, drain=True, ticks=wait + 0.1))
+        assert [answer.status for answer in answers][:1] == [200]
+        assert 408 not in [answer.status for answer in answers]
