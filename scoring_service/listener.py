@@ -18,7 +18,8 @@ from scoring_service.connection import Connection
 from scoring_service.events import emit
 from scoring_service.hub import Hub
 
-BACKLOG: Final = 1024
+BACKLOG: Final = 4096
+"""Connections that may wait to be taken: what systems allow by default. Others would try again after a second."""
 AT_ONCE: Final = 32
 PER_SECOND: Final = 10_000
 """Connections that are taken for each second of the turn before: half of it at most, at some 50 µs for each."""
