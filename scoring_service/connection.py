@@ -232,10 +232,11 @@ class Connection(Incoming, asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _refuse(self, reason: ProblemError | Response) -> None:
+        bare = self._wants_no_body()
         if self._deferred:
-            self._refusal = self._refusal or (reason, self._wants_no_body())
+            self._refusal = self._refusal or (reason, bare)
         else:
-            self._end_with(reason, self._wants_no_body())
+            self._end_with(reason, bare)
 
     def _end_with(self, reason: ProblemError | Response, bare: bool) -> None:
         if self._phase >= Phase.LINGER:

@@ -75,9 +75,8 @@ def _open_files() -> int:
     return soft if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
-def _room(files: int | None = None) -> int:
-    """How many connections the limit of open files allows; raises `OSError` if none."""
-    files = _open_files() if files is None else files
+def _room(files: int) -> int:
+    """How many connections there may be if so many files may be open; raises `OSError` if none."""
     if files <= RESERVED:
         raise OSError(
             f"only {files} files may be open, which leaves none for connections: allow more than {RESERVED}"
@@ -95,7 +94,7 @@ class Hub:
         self.load = handler.load
         self.heads = handler.heads
         self.turn = Turn(handler, settings.max_concurrency)
-        self.max_connections = min(settings.max_connections, _room())
+        self.max_connections = min(settings.max_connections, _room(_open_files()))
         self.draining = False
         self.tick(0.0)
 

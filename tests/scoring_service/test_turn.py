@@ -42,10 +42,10 @@ class Flushed:
         self._told = told
 
     def answer_all(self, asked: Sequence[Repeated], started: float, date: bytes) -> Sequence[bytes] | None:
-        raise NotImplementedError
+        raise AssertionError("nothing is asked for")
 
     def answer_each(self, asked: Sequence[Repeated], started: float) -> Sequence[Response]:
-        raise NotImplementedError
+        raise AssertionError("nothing is asked for")
 
     def flush(self) -> None:
         self._told.append(b"flush")
