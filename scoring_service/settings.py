@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Most answers that wait for the disk."""
 
     max_connections: Size = 10_000
-    """Most connections; further ones are refused. The limit of open files, less 96, if that is lower; with none left it does not start."""
+    """Most connections; further ones are refused. At most the limit of open files less 96, which must leave some."""
 
     otlp_endpoint: str | None = None
     """Base URL of an OTLP/HTTP collector that gets a span per prediction, such as `http://collector:4318`."""
